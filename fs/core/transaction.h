@@ -44,7 +44,7 @@ using TxId = uint64_t;  // 1, 2, 3...: the running transaction's number
 // What a metadata block holds: decides where its checksums are.
 enum class BlockKind : uint8_t {
   kBitmap,  // no checksum; fsck compares it with its owners
-  kInodes,  // 16 InodeDisk (or the OrphanHead), one checksum each
+  kInodes,  // 16 InodeDisk, one checksum each (none in a slot whose magic is 0)
   kNode,    // BlockHeader: extent node, directory node, xattr block
 };
 

@@ -30,6 +30,7 @@ struct Geometry {
   PoolRange journal;
   PoolRange block_bitmap;
   PoolRange inode_bitmap;
+  PoolRange orphan_bitmap;  // as long as inode_bitmap
   PoolRange inode_table;
   PoolRange data;
   uint64_t inode_count = 0;

@@ -9,7 +9,8 @@
 //    12288  private block B   4 KiB
 //    16384  commit line       4 KiB  (the first 64 bytes are used)
 //    20480  reserved          up to 64 KiB
-//    65536  out-of-sync maps, journal, block bitmap, inode bitmap, inode table, data
+//    65536  out-of-sync maps, journal, block bitmap, inode bitmap, orphan bitmap, inode table,
+//           data
 //           (offsets and sizes are in the superblock, computed by format/geometry.h)
 #pragma once
 
@@ -78,14 +79,16 @@ struct Superblock {
   uint64_t block_bitmap_size;
   uint64_t inode_bitmap_offset;  // bit i is inode i; bit 0 is never free
   uint64_t inode_bitmap_size;
-  uint64_t inode_table_offset;  // inode i at inode_table_offset + i * kInodeSize
-  uint64_t inode_count;         // slots in the table, slot 0 included
-  uint64_t data_offset;         // a multiple of kBlockSize
+  uint64_t orphan_bitmap_offset;  // as long as the inode bitmap; bit i is 1 while inode i is an
+                                  // orphan: to be freed or trimmed at the next mount
+  uint64_t inode_table_offset;    // inode i at inode_table_offset + i * kInodeSize
+  uint64_t inode_count;           // slots in the table, slot 0 included
+  uint64_t data_offset;           // a multiple of kBlockSize
   uint64_t data_blocks;
   uint64_t blocks_per_group;          // allocation group: a slice of the data area; kBlocksPerGroup
   std::array<uint8_t, 16> hash_seed;  // key of the directory hash (SipHash-2-4)
   int64_t created_seconds;            // when mkfs ran, seconds since 1970
-  std::array<uint8_t, 3816> zero;     // readers reject non-zero
+  std::array<uint8_t, 3808> zero;     // readers reject non-zero
 };
 static_assert(sizeof(Superblock) == kBlockSize);
 static_assert(offsetof(Superblock, sequence) == 16);
@@ -202,7 +205,7 @@ inline constexpr uint32_t kInodeMagic = 0x494d4458;
 inline constexpr uint64_t kInodePayload = 128;
 inline constexpr uint64_t kInlineSymlinkMax = kInodePayload;
 
-inline constexpr uint32_t kInodeOrphan = 1;      // on the orphan list: free or trim it at recovery
+inline constexpr uint32_t kInodeOrphan = 1;      // its bit in the orphan bitmap is 1
 inline constexpr uint32_t kInodeInlineLink = 2;  // symlink target is in the payload
 
 struct InodeDisk {
@@ -221,7 +224,7 @@ struct InodeDisk {
   std::array<int64_t, 4> seconds;       // atime, mtime, ctime, btime; since 1970
   std::array<uint32_t, 4> nanoseconds;  // same order
   Ino parent;                           // directories: "..", else 0
-  Ino next_orphan;                      // list from OrphanHead; 0 ends it
+  uint64_t zero;                        // readers reject non-zero
   std::array<uint8_t, kInodePayload> payload;  // ExtentRoot, DirRoot, symlink target or device
 };
 static_assert(sizeof(InodeDisk) == kInodeSize);
@@ -233,16 +236,7 @@ static_assert(std::has_unique_object_representations_v<InodeDisk>);
 
 enum TimeIndex : size_t { kAtime = 0, kMtime = 1, kCtime = 2, kBtime = 3 };
 
-// Slot 0 of the inode table is not an inode: it holds the head of the orphan list.
-inline constexpr uint32_t kOrphanMagic = 0x4f4d4458;
-
-struct OrphanHead {
-  uint32_t magic;  // kOrphanMagic
-  uint32_t crc;    // CRC32C of the 256 bytes with crc = 0
-  Ino first;       // 0 = empty
-  std::array<uint64_t, 30> zero;
-};
-static_assert(sizeof(OrphanHead) == kInodeSize);
+// Slot 0 of the inode table is not an inode: all zero.
 
 // Devices: the first 8 bytes of the payload are the kernel's 32-bit rdev, zero-extended.
 
