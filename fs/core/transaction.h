@@ -65,6 +65,9 @@ class BlockView {
     return *reinterpret_cast<const T*>(data_ + offset);
   }
   explicit operator bool() const noexcept { return data_ != nullptr; }
+  // True when [offset, offset + length) is as it is at home. A checksum in the bytes is only good
+  // then: a commit computes checksums into its record, never into the overlay's copy.
+  bool IsHomeImage(uint64_t offset, uint64_t length) const noexcept;
 
  private:
   const std::byte* data_ = nullptr;
