@@ -241,8 +241,11 @@ enum TimeIndex : size_t { kAtime = 0, kMtime = 1, kCtime = 2, kBtime = 3 };
 // Devices: the first 8 bytes of the payload are the kernel's 32-bit rdev, zero-extended.
 
 // Extent B+tree (regular files, long symlinks). The root is the inode's payload; nodes are blocks.
-// level 0 holds Extents, higher levels hold ExtentIndexes; both sorted by file_block. The children
-// of an index entry cover [its file_block, the next entry's file_block).
+// level 0 holds Extents, higher levels hold ExtentIndexes; both sorted by file_block. The child of
+// an index entry covers [its file_block, the next entry's file_block); the first one covers what
+// lies below it too, the last one everything up to the end of the node's own range. An extent never
+// crosses the end of its leaf's range. An empty tree has level 0 and count 0; nodes are never
+// empty.
 struct Extent {
   uint64_t file_block;  // position in the file, in blocks
   BlockNo pool_block;
@@ -254,7 +257,7 @@ inline constexpr uint32_t kExtentUnwritten = 1;  // allocated, reads as zeros (f
 inline constexpr uint32_t kMaxExtentBlocks = 1U << 30;
 
 struct ExtentIndex {
-  uint64_t file_block;  // lowest file_block below this child
+  uint64_t file_block;  // where the child's range begins
   BlockNo child;        // block of the node
   uint64_t zero;
 };
@@ -315,7 +318,7 @@ struct DirRoot {         // payload of a directory's inode
 static_assert(sizeof(DirRoot) == kInodePayload);
 
 struct DirIndexEntry {
-  DirKey key;  // lowest key below this child; the first entry's key is taken as 0
+  DirKey key;  // where the child's range begins; as with ExtentIndex
   BlockNo child;
 };
 inline constexpr size_t kDirIndexEntries =
@@ -328,7 +331,8 @@ static_assert(sizeof(DirIndexNode) == kBlockSize);
 
 // A leaf is a slotted page: after the header, header.count uint16_t slots (byte offset of each
 // entry in the block), sorted by key; entries fill the heap from the end of the block downwards, in
-// any order, without gaps (a removal compacts).
+// any order, 8-aligned. A removal leaves a gap, with what was in it; an insert that finds no room
+// below the heap compacts it.
 struct DirEntryHeader {
   DirKey key;
   Ino ino;
