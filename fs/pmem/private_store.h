@@ -15,7 +15,8 @@ namespace mirdax {
 // Invariant: what Get() returns is durable. Every change is one A/B step: written to the older of
 // the two blocks with sequence + 1 and a checksum, persisted, and only then visible.
 //
-// Errors:  kCorrupt (neither block is valid), kIo (the change is not durable and not visible).
+// Errors:  kCorrupt (neither block is valid), kInvalid (the change makes no valid block), kIo (the
+//          change is not durable and not visible).
 // Threads: every method by any. Locks: takes its own, a leaf: may be called with any lock held.
 class PrivateStore {
  public:
@@ -28,11 +29,13 @@ class PrivateStore {
   Status Update(const std::function<void(PrivateBlock&)>& change) MIRDAX_EXCLUDES(mutex_);
 
  private:
-  PrivateStore(Region& region, const PrivateBlock& current) : region_(region), current_(current) {}
+  PrivateStore(Region& region, const PrivateBlock& current, size_t slot)
+      : region_(region), current_(current), slot_(slot) {}
 
   Region& region_;
   mutable Mutex mutex_;
   PrivateBlock current_ MIRDAX_GUARDED_BY(mutex_);
+  size_t slot_ MIRDAX_GUARDED_BY(mutex_);  // where current_ lies: 0 = A, 1 = B
 };
 
 // The current epoch: the last entry of the history. {0, 0} when there is none.

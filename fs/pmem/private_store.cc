@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fs/pmem/private_store.h"
+
+#include <algorithm>
+
+#include "fs/format/checksums.h"
+#include "fs/format/private_block.h"
+
+namespace mirdax {
+namespace {
+
+uint64_t SlotOffset(size_t slot) { return kPrivateBlockOffset + slot * kBlockSize; }
+
+ConstBlockSpan SlotBytes(Region& region, size_t slot) {
+  return ConstBlockSpan(region.At(SlotOffset(slot), kBlockSize), kBlockSize);
+}
+
+Status WriteSlot(Region& region, size_t slot, const PrivateBlock& block) {
+  region.Write(SlotOffset(slot), BytesOf(block));
+  return region.Persist(SlotOffset(slot), kBlockSize);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PrivateStore>> PrivateStore::Open(Region& region) {
+  MIRDAX_ASSIGN(const PrivateBlockChoice choice,
+                ChoosePrivateBlock(SlotBytes(region, 0), SlotBytes(region, 1)));
+  return std::unique_ptr<PrivateStore>(new PrivateStore(region, choice.block, choice.slot));
+}
+
+Status PrivateStore::Format(Region& region, const PrivateBlock& first) {
+  PrivateBlock block = first;
+  block.magic = kPrivateMagic;
+  block.sequence = 1;
+  MIRDAX_TRY(CheckPrivateBlock(block));
+  Seal(block);
+  region.StreamZeros(SlotOffset(1), kBlockSize);
+  return WriteSlot(region, 0, block);
+}
+
+PrivateBlock PrivateStore::Get() const {
+  const MutexLock lock(mutex_);
+  return current_;
+}
+
+Status PrivateStore::Update(const std::function<void(PrivateBlock&)>& change) {
+  const MutexLock lock(mutex_);
+  PrivateBlock next = current_;
+  change(next);
+  next.sequence = current_.sequence + 1;
+  MIRDAX_TRY(CheckPrivateBlock(next));
+  Seal(next);
+  const size_t slot = 1 - slot_;
+  MIRDAX_TRY(WriteSlot(region_, slot, next));
+  current_ = next;
+  slot_ = slot;
+  return {};
+}
+
+EpochId CurrentEpoch(const PrivateBlock& block) noexcept {
+  return block.history_count == 0 ? EpochId{} : block.history[block.history_count - 1].epoch;
+}
+
+void BeginEpoch(PrivateBlock& block, uint64_t random_id, Lsn start, int64_t now_seconds) noexcept {
+  const uint64_t number = CurrentEpoch(block).number + 1;
+  if (block.history_count == kHistoryLength) {
+    std::copy(block.history.begin() + 1, block.history.end(), block.history.begin());
+    --block.history_count;
+  }
+  block.history[block.history_count++] =
+      EpochEntry{.epoch = {number, random_id}, .start = start, .since_seconds = now_seconds};
+}
+
+}  // namespace mirdax
