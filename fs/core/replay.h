@@ -31,8 +31,10 @@ Result<JournalRecord> ReadRecord(Region& region, const Geometry& geometry, Lsn l
 Result<Lsn> ReadCommitWord(Region& region, const Geometry& geometry, Lsn tail);
 
 // Stores the patches of every record in [from, to) to home, in order, and makes them durable.
-// Idempotent. Stores nothing beyond the first record that fails a check. Returns `to`.
+// Idempotent. Stores nothing beyond the first record that fails a check. Returns `to`; adds the
+// number of records to `records` where that is given.
 // R3: never called with `to` above the commit word.
-Result<Lsn> ReplayJournal(Region& region, const Geometry& geometry, Lsn from, Lsn to);
+Result<Lsn> ReplayJournal(Region& region, const Geometry& geometry, Lsn from, Lsn to,
+                          uint64_t* records = nullptr);
 
 }  // namespace mirdax

@@ -44,8 +44,9 @@ using TxId = uint64_t;  // 1, 2, 3...: the running transaction's number
 // What a metadata block holds: decides where its checksums are.
 enum class BlockKind : uint8_t {
   kBitmap,  // no checksum; fsck compares it with its owners
-  kInodes,  // 16 InodeDisk, one checksum each (none in a slot whose magic is 0)
-  kNode,    // BlockHeader: extent node, directory node, xattr block
+  kInodes,  // 16 InodeDisk, each sealed by its writer (inode_table.h)
+  kNode,    // BlockHeader: extent node, directory node, xattr block. A commit computes the checksum
+            // into its record, never into the overlay's copy (readers hold no barrier)
 };
 
 class MetaBuffer;          // one overlay block: 4 KiB copy and a mask of its dirty lines
@@ -65,9 +66,6 @@ class BlockView {
     return *reinterpret_cast<const T*>(data_ + offset);
   }
   explicit operator bool() const noexcept { return data_ != nullptr; }
-  // True when [offset, offset + length) is as it is at home. A checksum in the bytes is only good
-  // then: a commit computes checksums into its record, never into the overlay's copy.
-  bool IsHomeImage(uint64_t offset, uint64_t length) const noexcept;
 
  private:
   const std::byte* data_ = nullptr;

@@ -17,8 +17,11 @@ struct TransactionStats {
 };
 
 // Units:   credits are metadata blocks that one operation may touch, at most.
-// Errors:  kShutdown once a commit failed or a Tx was aborted: nothing is acknowledged any more.
-//          kIo from Commit() when the PM layer failed.
+// Errors:  kShutdown once a commit failed (PM layer, kStale or kIo of the sink) or a Tx was
+// aborted:
+//          nothing is acknowledged any more; the message holds the cause. kTimedOut: the mirrors
+//          free no journal space. kIo from Begin() and Checkpoint(): home or tail is not durable;
+//          may be tried again.
 // Threads: every method by any.
 class TransactionManager : public MetaReader {
  public:
@@ -59,6 +62,9 @@ class TransactionManager : public MetaReader {
   virtual void AddDataRange(Tx& tx, PoolRange range) = 0;
   virtual void AbortTx(const Error& why) = 0;
   virtual void End(Tx& tx) = 0;
+
+  Tx Join(TxId id, uint32_t credits) { return Tx(this, id, credits); }
+  static uint32_t CreditsOf(const Tx& tx) noexcept { return tx.credits_; }
 };
 
 }  // namespace mirdax

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fs/core/home_writer.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "fs/core/meta_buffer.h"
+
+namespace mirdax {
+
+void HomeWriter::Apply(std::span<const Patch> patches, std::span<const std::byte> bytes) {
+  for (const Patch& patch : patches) {
+    region_.Write(patch.offset, bytes.first(patch.length));
+    bytes = bytes.subspan(patch.length);
+    for (uint64_t at = patch.offset; at < patch.offset + patch.length;) {
+      const uint64_t inside = at % kBlockSize;
+      const uint64_t length = std::min(kBlockSize - inside, patch.offset + patch.length - at);
+      owed_[at / kBlockSize] |= LineMask(inside, length);
+      at += length;
+    }
+  }
+}
+
+Status HomeWriter::Persist() {
+  if (owed_.empty()) return {};
+  // In order, so that neighbouring pages become one system call where a flush is one.
+  std::vector<std::pair<BlockNo, uint64_t>> lines(owed_.begin(), owed_.end());
+  std::ranges::sort(lines);
+  for (const auto& [block, mask] : lines) {
+    ForEachRun(mask, [&, base = block * kBlockSize](uint64_t first, uint64_t count) {
+      region_.Flush(base + first * kLineSize, count * kLineSize);
+    });
+  }
+  MIRDAX_TRY(region_.Drain());
+  owed_.clear();
+  return {};
+}
+
+}  // namespace mirdax

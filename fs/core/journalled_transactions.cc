@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fs/core/journalled_transactions.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "fs/core/replay.h"
+
+namespace mirdax {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long space may take to appear when a mirror lags. A frozen mirror is taken out by the sink's
+// own, shorter deadline (see WaitForMirrors).
+constexpr auto kMirrorPatience = 30s;
+constexpr auto kFirstPoll = 50us;
+constexpr auto kLastPoll = 5ms;
+constexpr auto kPingInterval = 200ms;
+
+constexpr uint64_t kBytesPerCredit = kLinesPerBlock * RecordBuilder::kBytesPerLine;
+// Keeps commits short, DRAM small and recovery fast, however big the journal is.
+constexpr uint64_t kMostRecordBytes = uint64_t{8} << 20;
+constexpr uint64_t kMostUncheckpointed = uint64_t{16} << 20;
+
+}  // namespace
+
+Result<std::unique_ptr<TransactionManager>> TransactionManager::Start(Region& region,
+                                                                      const Geometry& geometry,
+                                                                      PrivateStore& private_store,
+                                                                      ReplicationSink& sink) {
+  const Lsn tail = private_store.Get().tail;
+  MIRDAX_ASSIGN(const Lsn commit, ReadCommitWord(region, geometry, tail));
+  if (commit != tail) {
+    return Fail(ErrorCode::kInvalid, "the journal was not replayed: tail {}, commit word {}", tail,
+                commit);
+  }
+  return std::make_unique<JournalledTransactions>(region, geometry, private_store, sink, commit);
+}
+
+JournalledTransactions::JournalledTransactions(Region& region, const Geometry& geometry,
+                                               PrivateStore& private_store, ReplicationSink& sink,
+                                               Lsn commit)
+    : region_(region),
+      geometry_(geometry),
+      private_store_(private_store),
+      sink_(sink),
+      record_limit_(std::min(geometry.journal.length / 4, kMostRecordBytes)),
+      checkpoint_bytes_(std::min(geometry.journal.length / 4, kMostUncheckpointed)),
+      overlay_(region, geometry),
+      journal_(region, geometry),
+      home_(region),
+      end_(commit),
+      commit_(commit),
+      tail_(commit) {}
+
+Result<BlockView> JournalledTransactions::Read(BlockNo block, BlockKind kind) {
+  return overlay_.Read(block, kind);
+}
+
+// --- operations ---
+
+Result<Tx> JournalledTransactions::Begin(uint32_t credits) {
+  const uint64_t need = CreditBytes(credits);
+  for (;;) {
+    TxId full = 0;  // the transaction that has to be committed first
+    {
+      MutexLock lock(mutex_);
+      while (closing_) opened_.Wait(mutex_);
+      if (shut_down()) return Fail(WhyDown());
+      const uint64_t sum = RunningBytes() + need;
+      const bool alone = live_ == 0 && overlay_.dirty_lines() == 0;
+      if (!alone && sum > record_limit_) {
+        full = running_;
+      } else if (UsedBytes() + sum <= geometry_.journal.length) {
+        ++live_;
+        credited_ += need;
+        return Join(running_, credits);
+      }
+    }
+    if (full != 0) {
+      MIRDAX_TRY(Commit(full));
+      continue;
+    }
+    TakeLead();
+    const Status space = WaitForSpace(need);
+    Resign();
+    MIRDAX_TRY(space);
+  }
+}
+
+void JournalledTransactions::End(Tx& tx) {
+  MutexLock lock(mutex_);
+  credited_ -= CreditBytes(CreditsOf(tx));
+  if (--live_ == 0 && closing_) idle_.NotifyAll();
+}
+
+Result<std::byte*> JournalledTransactions::ModifyBlock(Tx& /*tx*/, BlockNo block, BlockKind kind,
+                                                       uint64_t offset, uint64_t length) {
+  return overlay_.Modify(block, kind, offset, length);
+}
+
+std::byte* JournalledTransactions::CreateBlock(Tx& /*tx*/, BlockNo block, BlockKind kind) {
+  return overlay_.Create(block, kind);
+}
+
+void JournalledTransactions::ForgetBlock(Tx& /*tx*/, BlockNo block) { overlay_.Forget(block); }
+
+void JournalledTransactions::AddDataRange(Tx& /*tx*/, PoolRange range) {
+  MIRDAX_CHECK(range.offset >= geometry_.data.offset && range.end() >= range.offset &&
+               range.end() <= geometry_.data.end());
+  data_.Add(range);
+}
+
+void JournalledTransactions::AbortTx(const Error& why) { ShutDown(why); }
+
+// --- leadership ---
+
+void JournalledTransactions::TakeLead() {
+  MutexLock lock(mutex_);
+  while (led_by_someone_) led_.Wait(mutex_);
+  led_by_someone_ = true;
+  leader_.Assume();
+}
+
+void JournalledTransactions::Resign() {
+  leader_.Resign();
+  MutexLock lock(mutex_);
+  led_by_someone_ = false;
+  led_.NotifyAll();
+}
+
+// --- commit ---
+
+Status JournalledTransactions::Commit(TxId id) {
+  for (;;) {
+    {
+      MutexLock lock(mutex_);
+      MIRDAX_CHECK(id <= running_);
+      // One leader commits for all: most callers find their transaction done when it is.
+      while (committed_ < id && !shut_down() && led_by_someone_) led_.Wait(mutex_);
+      if (committed_ >= id) return {};
+      if (shut_down()) return Fail(WhyDown());
+      led_by_someone_ = true;
+      leader_.Assume();
+    }
+    CommitRunning();
+    Resign();
+    NotifyStable();
+  }
+}
+
+Status JournalledTransactions::CommitAll() {
+  TxId id = 0;
+  {
+    MutexLock lock(mutex_);
+    id = running_;
+  }
+  return Commit(id);
+}
+
+void JournalledTransactions::CommitRunning() {
+  Result<Closed> closed = Close();
+  if (!closed) return;  // shut down meanwhile
+  if (const Status done = Publish(*closed); !done) {
+    ShutDown(done.error());
+    return;
+  }
+  const Lsn applied = sink_.applied();
+  Lsn commit = 0;
+  bool due_here = false;
+  {
+    MutexLock lock(mutex_);
+    committed_ = closed->id;
+    ++commits_;
+    commit = commit_;
+    if (!unstable_.empty() && unstable_.back().second == commit) {
+      unstable_.back().first = closed->id;
+    } else {
+      unstable_.emplace_back(closed->id, commit);
+    }
+    due_here = commit - tail_ > checkpoint_bytes_;
+    if (due_here) led_.NotifyAll();  // the commit's callers need not wait for the checkpoint
+  }
+  if (commit > applied && commit - applied > checkpoint_bytes_) sink_.RequestApply(commit);
+  // If it fails, what is owed stays owed; Begin() reports it once the journal is full.
+  if (due_here) static_cast<void>(CheckpointHere());
+}
+
+Result<JournalledTransactions::Closed> JournalledTransactions::Close() {
+  Closed closed;
+  record_.Clear();
+  {
+    MutexLock lock(mutex_);
+    closing_ = true;
+    while (live_ > 0) idle_.Wait(mutex_);
+    closed.id = running_;
+    closed.from = commit_;
+  }
+  // From here to the end nobody holds a Tx: what the overlay shows is what the record gets (I4).
+  const bool down = shut_down();  // an aborted transaction is never committed
+  if (!down) {
+    closed.blocks = overlay_.Close(record_);
+    closed.data = data_.Take();
+  }
+  {
+    MutexLock lock(mutex_);
+    if (!down) {
+      ++running_;
+      end_ = closed.from + record_.length();
+    }
+    closing_ = false;
+    opened_.NotifyAll();
+    if (down) return Fail(WhyDown());
+  }
+  return closed;
+}
+
+Status JournalledTransactions::Publish(const Closed& closed) {
+  if (record_.empty() && closed.data.empty()) return {};
+  if (!record_.empty()) {
+    if (record_.length() > geometry_.journal.length / 2) {
+      return Fail(ErrorCode::kShutdown, "a transaction of {} bytes does not fit the journal",
+                  record_.length());
+    }
+    MIRDAX_TRY(WaitForSpace(0));  // UsedBytes() counts the record already
+    record_.Seal(closed.from, closed.id, CurrentEpoch(private_store_.Get()).number);
+    journal_.Append(closed.from, record_);
+  }
+  const Lsn to = closed.from + record_.length();
+  sink_.Post({.data = closed.data, .from = closed.from, .to = to});
+  const Status here = PersistHere(closed);
+  const Status mirrors = sink_.Wait();  // always: the pair of Post()
+  MIRDAX_TRY(here);
+  return mirrors;
+}
+
+Status JournalledTransactions::PersistHere(const Closed& closed) {
+  // The writers' own threads drained nothing; a flush here covers their stores (region.h).
+  for (const PoolRange& range : closed.data) region_.Flush(range.offset, range.length);
+  MIRDAX_TRY(region_.Drain());
+  if (record_.empty()) return {};
+  const Lsn to = closed.from + record_.length();
+  MIRDAX_TRY(journal_.Publish(to));                 // R1: data and record are durable
+  home_.Apply(record_.patches(), record_.bytes());  // I3: the commit word is
+  overlay_.Release(closed.blocks);
+  MutexLock lock(mutex_);
+  commit_ = to;
+  return {};
+}
+
+// --- checkpoint ---
+
+Status JournalledTransactions::CheckpointHere() {
+  Lsn target = 0;
+  {
+    MutexLock lock(mutex_);
+    target = commit_;
+    if (tail_ == target) return {};
+  }
+  MIRDAX_TRY(home_.Persist());
+  MIRDAX_TRY(private_store_.Update([&](PrivateBlock& block) { block.tail = target; }));
+  MutexLock lock(mutex_);
+  tail_ = target;
+  return {};
+}
+
+Status JournalledTransactions::Checkpoint(bool wait) {
+  TakeLead();
+  Lsn target = 0;
+  Status done;
+  {
+    MutexLock lock(mutex_);
+    target = commit_;
+    if (shut_down()) done = Fail(WhyDown());
+  }
+  if (done) done = CheckpointHere();
+  if (done) sink_.RequestApply(target);
+  if (done && wait) {
+    done = WaitForMirrors(target, [&] { return sink_.applied() >= target; });
+  }
+  Resign();
+  NotifyStable();
+  return done;
+}
+
+Status JournalledTransactions::WaitForSpace(uint64_t bytes) {
+  const auto enough = [&] {
+    MutexLock lock(mutex_);
+    const uint64_t wanted = bytes == 0 ? 0 : RunningBytes() + bytes;
+    return UsedBytes() + wanted <= geometry_.journal.length;
+  };
+  if (enough()) return {};
+  MIRDAX_TRY(CheckpointHere());
+  Lsn target = 0;
+  {
+    MutexLock lock(mutex_);
+    target = commit_;
+  }
+  const Status done = WaitForMirrors(target, enough);
+  NotifyStable();
+  return done;
+}
+
+Status JournalledTransactions::WaitForMirrors(Lsn lsn, const std::function<bool()>& done) {
+  using SteadyClock = std::chrono::steady_clock;
+  const auto deadline = SteadyClock::now() + kMirrorPatience;
+  auto next_ping = SteadyClock::now() + kPingInterval;
+  auto poll = std::chrono::duration_cast<std::chrono::microseconds>(kFirstPoll);
+  sink_.RequestApply(lsn);
+  while (!done()) {
+    const auto now = SteadyClock::now();
+    if (now >= deadline) {
+      return Fail(ErrorCode::kTimedOut, "the mirrors did not apply the journal up to LSN {}", lsn);
+    }
+    if (now >= next_ping) {
+      // With no commit under way nobody would notice a frozen mirror: an empty batch makes the sink
+      // wait for each of them, and take out those that miss its deadline.
+      Lsn commit = 0;
+      {
+        MutexLock lock(mutex_);
+        if (shut_down()) return Fail(WhyDown());
+        commit = commit_;
+      }
+      sink_.Post({.data = {}, .from = commit, .to = commit});
+      if (const Status alive = sink_.Wait(); !alive) {
+        ShutDown(alive.error());
+        return alive;
+      }
+      sink_.RequestApply(lsn);
+      next_ping = SteadyClock::now() + kPingInterval;
+    }
+    std::this_thread::sleep_for(poll);
+    poll = std::min<std::chrono::microseconds>(poll * 2, kLastPoll);
+  }
+  return {};
+}
+
+// --- state ---
+
+uint64_t JournalledTransactions::CreditBytes(uint32_t credits) const noexcept {
+  // An operation that names more than a record can hold still runs, alone.
+  const uint64_t most = geometry_.journal.length / 2 - RecordBuilder::kOverhead;
+  return std::min(credits * kBytesPerCredit, most);
+}
+
+uint64_t JournalledTransactions::RunningBytes() const {
+  return overlay_.dirty_lines() * RecordBuilder::kBytesPerLine + credited_ +
+         RecordBuilder::kOverhead;
+}
+
+Lsn JournalledTransactions::StableLsn() const {
+  // applied() comes from peers: no value of it may lead beyond what is stable here (R2).
+  return std::min(tail_, sink_.applied());
+}
+
+uint64_t JournalledTransactions::UsedBytes() const { return end_ - StableLsn(); }
+
+void JournalledTransactions::OnStable(std::function<void(TxId)> callback) {
+  MutexLock lock(stable_mutex_);
+  on_stable_ = std::move(callback);
+}
+
+void JournalledTransactions::NotifyStable() {
+  MutexLock one_at_a_time(stable_mutex_);
+  TxId id = 0;
+  {
+    MutexLock lock(mutex_);
+    const Lsn stable = StableLsn();
+    while (!unstable_.empty() && unstable_.front().second <= stable) {
+      id = unstable_.front().first;
+      unstable_.pop_front();
+    }
+  }
+  if (id != 0 && on_stable_) on_stable_(id);
+}
+
+Error JournalledTransactions::WhyDown() const { return down_; }
+
+void JournalledTransactions::ShutDown(const Error& why) {
+  MutexLock lock(mutex_);
+  if (shut_down()) return;
+  down_.message =
+      fmt::format("the filesystem stopped ({}: {})", ErrorCodeName(why.code), why.message);
+  shut_down_.store(true, std::memory_order_release);
+  led_.NotifyAll();
+}
+
+TransactionStats JournalledTransactions::stats() const {
+  MutexLock lock(mutex_);
+  const uint64_t used = std::min(UsedBytes(), geometry_.journal.length);
+  return {.commit = commit_,
+          .tail = tail_,
+          .journal_free = geometry_.journal.length - used,
+          .committed = committed_,
+          .commits = commits_};
+}
+
+}  // namespace mirdax
