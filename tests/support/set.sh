@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
 # A set of mirdax copies for shell tests and benchmarks: pools, mirror daemons, a mount.
 # Source it, then call new_set; whatever it started is ended, and its files deleted, when the
 # script exits, however it does.
@@ -38,6 +39,7 @@ new_set() {
   make_scratch set_dir $(($(numfmt --from=iec "$pool_size") / 1048576 * (mirrors + 1) * 2))
   mount_dir=$set_dir/mnt
   mkdir "$mount_dir"
+  chmod 711 "$set_dir" # other users' programs run on the mount too
   (umask 077 && head -c 48 /dev/urandom | base64 >"$set_dir/key")
   run mkfs.mirdax -s "$pool_size" "$@" "$set_dir/0.pool"
   for ((copy = 1; copy <= mirrors; copy++)); do
@@ -168,8 +170,10 @@ fsck_clean() { # COPY
 
 # Everything a tree holds that a program could see, one line a file, to be compared.
 manifest() { # DIR
-  (cd "$1" && find . -mindepth 1 -printf '%P\t%y\t%m\t%U:%G\t%n\t%l\t%T@' \
-    \( -type d -printf '\n' -o -printf '\t%s\n' \) | sort
+  (cd "$1"
+  # Size and link count of a directory are the filesystem's own business.
+  find . -mindepth 1 -printf '%P\t%y\t%m\t%U:%G\t%l\t%T@' \
+    \( -type d -printf '\n' -o -printf '\t%n\t%s\n' \) | sort
   find . -type f -print0 | sort -z | xargs -0 -r sha256sum
   getfattr -R -h -d -m - . 2>/dev/null |
     awk '/^# file: / { file = $0; next } NF { print file "\t" $0 }' | sort)
