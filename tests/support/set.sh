@@ -56,7 +56,7 @@ run() {
 fails_with() {
   local want=$1 pattern=$2 got=0
   shift 2
-  timeout 30 "$@" >"$set_dir/run.log" 2>&1 </dev/null || got=$?
+  timeout 60 "$@" >"$set_dir/run.log" 2>&1 </dev/null || got=$?
   [ $got = "$want" ] ||
     { cat "$set_dir/run.log" >&2; fail "exit code $got instead of $want: $*"; }
   grep -qiE -- "$pattern" "$set_dir/run.log" ||

@@ -8,9 +8,9 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../support/set.sh"
 
 scenario=${1:?promote, remount, mirror-loss or primary-and-mirror}
-rounds=${2:-20} first_seed=${3:-1}
+rounds=${2:-${MIRDAX_LEDGER_ROUNDS:-20}} first_seed=${3:-1}
 readonly size=256M
-ledger=${MIRDAX_TEST_BIN:-$MIRDAX_BIN}/ledger
+ledger=$MIRDAX_BIN/ledger
 make_scratch notes_dir 64
 
 check_mounted() { # WHAT
@@ -127,7 +127,7 @@ for ((seed = first_seed; seed < first_seed + rounds; seed++)); do
   new_set 2 $size
   start_mirror 1
   start_mirror 2
-  mount_copy 0 'mirror_timeout=500' 1 2
+  mount_copy 0 'mirror_timeout=10000' 1 2
   "round_${scenario//-/_}"
   acknowledged=$(($(wc -l <"$notes_dir/notes") - 1))
   total=$((total + acknowledged))
