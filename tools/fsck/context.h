@@ -15,6 +15,7 @@
 #include "fs/format/geometry.h"
 #include "fs/format/layout.h"
 #include "fs/pmem/region.h"
+#include "tools/common/text.h"
 #include "tools/fsck/check.h"
 #include "tools/fsck/owners.h"
 
@@ -125,9 +126,6 @@ void ResolvePaths(CheckContext& context);
 // --- helpers the phases share ---
 
 bool IsAllZero(std::span<const std::byte> bytes) noexcept;
-// A name from a pool, fit for a terminal: control characters, quotes and bytes that are not ASCII
-// as \xNN.
-std::string Printable(std::string_view name);
 // DT_* of a mode, 0 when the type bits mean nothing.
 uint8_t TypeOfMode(uint32_t mode) noexcept;
 

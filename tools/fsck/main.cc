@@ -8,6 +8,7 @@
 #include <string>
 
 #include "fs/pmem/pool.h"
+#include "tools/common/text.h"
 #include "tools/fsck/check.h"
 #include "tools/fsck/render.h"
 
@@ -33,9 +34,7 @@ void ShowProgress(std::string_view phase, unsigned percent) {
 }
 
 int Fail(const std::string& pool, const Error& error) {
-  // Errors of Pool name the path already.
-  const bool named = error.message.find(pool) != std::string::npos;
-  fmt::print(stderr, "fsck.mirdax: {}{}{}\n", named ? "" : pool, named ? "" : ": ", error.message);
+  fmt::print(stderr, "fsck.mirdax: {}\n", ErrorText(pool, error));
   return kOperationalError;
 }
 

@@ -7,7 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "tools/fsck/dir_walk.h"
+#include "tools/common/dir_walk.h"
+#include "tools/fsck/context.h"
 
 namespace mirdax::fsck {
 namespace {
@@ -50,7 +51,7 @@ class PathFinder {
     const BlockNo root = DirRootOf(context_.Inode(dir)).root;
     if (root == 0) return;
     DirWalk walk(
-        context_,
+        context_.region, context_.geometry,
         [&](BlockNo block) {
           return context_.geometry.IsDataRange(block, 1) && budget_ > 0 && budget_-- > 0;
         },

@@ -7,7 +7,8 @@
 
 #include "fs/format/checksums.h"
 #include "fs/format/dir_hash.h"
-#include "tools/fsck/dir_walk.h"
+#include "tools/common/dir_walk.h"
+#include "tools/fsck/context.h"
 
 namespace mirdax::fsck {
 namespace {
@@ -25,7 +26,7 @@ class DirectoryCheck {
     bool whole = true;
     if (root.root != 0) {
       DirWalk walk(
-          context_,
+          context_.region, context_.geometry,
           [&](BlockNo block) {
             const bool usable = ClaimNode(context_, ino_, block);
             nodes_ += usable ? 1 : 0;

@@ -5,9 +5,9 @@
 #include <span>
 
 #include "fs/format/node_views.h"
-#include "tools/fsck/context.h"
+#include "fs/pmem/region.h"
 
-namespace mirdax::fsck {
+namespace mirdax {
 
 inline const DirRoot& DirRootOf(const InodeDisk& inode) noexcept {
   return *reinterpret_cast<const DirRoot*>(inode.payload.data());
@@ -22,13 +22,13 @@ inline const DirRoot& DirRootOf(const InodeDisk& inode) noexcept {
 template <typename Enter, typename Bad, typename Visit>
 class DirWalk {
  public:
-  DirWalk(CheckContext& context, Enter enter, Bad bad, Visit visit)
-      : context_(context), enter_(enter), bad_(bad), visit_(visit) {}
+  DirWalk(Region& region, const Geometry& geometry, Enter enter, Bad bad, Visit visit)
+      : region_(region), geometry_(geometry), enter_(enter), bad_(bad), visit_(visit) {}
 
   // False when `visit` ended it.
   bool Run(Ino ino, BlockNo root) {
     if (!enter_(root)) return true;
-    const auto place = DirRootPlace(context_.Block(root), root, ino);
+    const auto place = DirRootPlace(Block(root), root, ino);
     if (!place) {
       bad_(root, place.error());
       return true;
@@ -37,10 +37,14 @@ class DirWalk {
   }
 
  private:
+  std::span<const std::byte> Block(BlockNo block) {
+    return {region_.At(block * kBlockSize, kBlockSize), kBlockSize};
+  }
+
   bool Node(const NodePlace& place) {
-    const std::span bytes = context_.Block(place.self);
+    const std::span bytes = Block(place.self);
     if (place.level > 0) {
-      const auto index = DirIndexView::Of(bytes, place, context_.geometry);
+      const auto index = DirIndexView::Of(bytes, place, geometry_);
       if (!index) {
         bad_(place.self, index.error());
         return true;
@@ -51,7 +55,7 @@ class DirWalk {
       }
       return true;
     }
-    const auto leaf = DirLeafView::Of(bytes, place, context_.geometry);
+    const auto leaf = DirLeafView::Of(bytes, place, geometry_);
     if (!leaf) {
       bad_(place.self, leaf.error());
       return true;
@@ -62,10 +66,11 @@ class DirWalk {
     return true;
   }
 
-  CheckContext& context_;
+  Region& region_;
+  const Geometry& geometry_;
   Enter enter_;
   Bad bad_;
   Visit visit_;
 };
 
-}  // namespace mirdax::fsck
+}  // namespace mirdax
