@@ -135,8 +135,8 @@ Result<FormatReport> FormatRegion(Region& region, const FormatOptions& options, 
   region.StreamZeros(kPrivateBlockOffset, kDynamicAreaOffset - kPrivateBlockOffset);
   if (!options.mirror) {
     MIRDAX_TRY(ZeroRange(region, options, g.out_of_sync));
-    for (const PoolRange& area : {g.block_bitmap, g.inode_bitmap, g.orphan_bitmap, g.inode_table})
-      MIRDAX_TRY(ZeroRange(region, options, area));
+    const uint64_t bitmaps = g.block_bitmap.offset;  // and the inode table behind them
+    MIRDAX_TRY(ZeroRange(region, options, {bitmaps, g.inode_table.end() - bitmaps}));
     WriteBitmap(region, g.block_bitmap, g.data_blocks, 0);
     WriteBitmap(region, g.inode_bitmap, g.inode_count, kRootIno + 1);
     WriteDurably(region, g.InodeOffset(kRootIno), BytesOf(RootInode(now)));

@@ -21,7 +21,9 @@ using Config = std::unique_ptr<pmem2_config, ConfigDelete>;
 tl::unexpected<Error> Pmem2Failed(int result, const std::string& path, std::string_view what) {
   const ErrorCode code =
       -result > 0 && -result < 4096 ? FromErrno(-result, {}).code : ErrorCode::kInvalid;
-  return Fail(code, "{}: libpmem2 cannot {}: {}", path, what, pmem2_errormsg());
+  const std::string_view message = pmem2_errormsg();
+  return Fail(code, "{}: libpmem2 cannot {}: {}", path, what,
+              message.empty() ? fmt::format("error {}", result) : message);
 }
 
 Result<Source> OpenSource(int fd, const std::string& path) {

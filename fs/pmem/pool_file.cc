@@ -50,7 +50,10 @@ Result<std::unique_ptr<PoolFile>> PoolFile::Open(const std::string& path, PoolAc
   if (!S_ISREG(info.st_mode) && !S_ISCHR(info.st_mode))
     return Fail(ErrorCode::kInvalid, "{}: is neither a file nor a devdax device", path);
   file->is_device_ = S_ISCHR(info.st_mode);
-  MIRDAX_TRY(file->UpdateSize());
+  if (auto sized = file->UpdateSize(); !sized) {
+    if (!file->is_device_) return Fail(sized.error());
+    return Fail(ErrorCode::kInvalid, "{}: is no devdax device; name one, or a file", path);
+  }
   MIRDAX_TRY(file->Lock(access));
   return file;
 }
