@@ -94,7 +94,7 @@ def draw_chart(rows, path):
         return
     data = "\n".join(f'"{row["name"]}" {row["of_floor"]:.3f}' for row in bars)
     script = f"""
-set terminal pngcairo size 1100,500 font 'sans,10'
+set terminal pngcairo size 1100,500 font 'sans,10' noenhanced
 set output '{path}'
 set title 'mirdax beside its floor (us: less is better; /s, MB/s: more is better)'
 set ylabel 'multiple of the floor'
