@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fs/core/file_space.h"
+
+#include <algorithm>
+
+namespace mirdax {
+namespace {
+
+constexpr uint32_t kStepCredits = kExtentCredits + kInodeCredits + kOrphanCredits + 4;
+// One transaction maps at most this much, so that it touches few bitmap blocks.
+constexpr uint64_t kBlocksPerStep = 2 * kBlocksPerGroup;
+
+}  // namespace
+
+void FileSpace::DropPending(Inode& inode, uint64_t first, uint64_t end) {
+  PendingAccount account(volume_, inode);
+  for (const PendingExtent& extent : inode.pending.Take(first, end)) {
+    if (extent.kind == PendingKind::kReserved) {
+      volume_.allocator->Unreserve({extent.pool_block, extent.length});
+    }
+  }
+  inode.dirty.Remove(first * kBlockSize, end * kBlockSize);
+}
+
+Status FileSpace::Resize(Inode& inode, uint64_t size) {
+  if (size > kMaxFileSize) return Fail(ErrorCode::kFileTooBig);
+  const bool being_trimmed = inode.disk.nlink > 0 && (inode.disk.flags & kInodeOrphan) != 0;
+  if (size < inode.size || being_trimmed) {  // the latter: an earlier truncation did not finish
+    MIRDAX_TRY(Shrink(inode, std::min(size, inode.size)));
+  }
+  if (size > inode.size) {
+    MIRDAX_TRY(writer_.Grow(inode, size));
+  }
+  volume_.Touch(inode.disk, {kMtime, kCtime});
+  inode.attributes_dirty = true;
+  volume_.cache.MarkDirty(inode);
+  // A new size is a change of names and attributes: it is in the running transaction on return.
+  const Status stored = syncer_.Store(inode, false);
+  if (!stored && stored.error().code != ErrorCode::kBusy &&
+      stored.error().code != ErrorCode::kNoSpace) {
+    return stored;
+  }
+  return {};
+}
+
+Status FileSpace::Shrink(Inode& inode, uint64_t size) {
+  const uint64_t tail_bytes = size % kBlockSize;
+  if (tail_bytes != 0) {
+    MIRDAX_ASSIGN(const std::vector<Segment> tail,
+                  MapFile(*volume_.transactions, inode, size / kBlockSize, size / kBlockSize + 1));
+    if (tail.front().state == SegmentState::kWritten && size < inode.disk.size) {
+      MIRDAX_TRY(ReplaceTail(inode, size, tail.front()));
+    }
+  }
+  return Trim(inode, size);
+}
+
+Status FileSpace::ReplaceTail(Inode& inode, uint64_t size, const Segment& tail) {
+  PendingAccount account(volume_, inode);
+  const uint64_t tail_bytes = size % kBlockSize;
+  MIRDAX_ASSIGN(const BlockRun fresh,
+                volume_.allocator->Reserve(1, tail.pool_block, SpaceUse::kMetadata));
+  const uint64_t to = fresh.start * kBlockSize;
+  volume_.region.Stream(to, {volume_.region.At(tail.pool_block * kBlockSize, tail_bytes),
+                             static_cast<size_t>(tail_bytes)});
+  volume_.region.StreamZeros(to + tail_bytes, kBlockSize - tail_bytes);
+  Result<Tx> tx = volume_.transactions->Begin(kStepCredits);
+  const Result<uint64_t> done =
+      tx ? volume_.extents.Map(*tx, inode.disk, Extent{tail.file_block, fresh.start, 1, 0})
+         : Result<uint64_t>(Fail(tx.error()));
+  if (!done) {
+    volume_.allocator->Unreserve(fresh);
+    return Fail(done.error());
+  }
+  MIRDAX_TRY(volume_.OrAbort(*tx, volume_.allocator->Use(*tx, fresh)));
+  tx->AddData({to, kBlockSize});
+  inode.dirty.Remove(tail.file_block * kBlockSize, (tail.file_block + 1) * kBlockSize);
+  inode.disk.size = size;
+  // Blocks behind the new end go in transactions of their own: until then, an orphan.
+  MIRDAX_TRY(volume_.OrAbort(*tx, volume_.orphan_list.Add(*tx, inode.disk)));
+  volume_.freed.store(true);
+  return volume_.WriteInode(*tx, inode);
+}
+
+Status FileSpace::Trim(Inode& inode, uint64_t size) {
+  const uint64_t end = BlocksFor(size);
+  for (uint64_t first = end;;) {
+    MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
+    MIRDAX_ASSIGN(const uint64_t next,
+                  volume_.extents.Remove(tx, inode.disk, first, kMaxFileBlocks));
+    DropPending(inode, end, kMaxFileBlocks);
+    inode.size = size;
+    inode.disk.size = std::min(inode.disk.size, size);
+    const bool done = next >= kMaxFileBlocks;
+    if (!done) {
+      MIRDAX_TRY(volume_.OrAbort(tx, volume_.orphan_list.Add(tx, inode.disk)));
+    } else if (inode.disk.nlink > 0) {  // without links it stays an orphan
+      MIRDAX_TRY(volume_.OrAbort(tx, volume_.orphan_list.Remove(tx, inode.disk)));
+    }
+    MIRDAX_TRY(volume_.WriteInode(tx, inode));
+    volume_.freed.store(true);
+    if (done) return {};
+    first = next;
+  }
+}
+
+Status FileSpace::Allocate(Inode& inode, AllocateMode mode, uint64_t offset, uint64_t length) {
+  if (length == 0 || offset + length < offset) return Fail(ErrorCode::kInvalid);
+  const uint64_t end = offset + length;
+  if (end > kMaxFileSize) return Fail(ErrorCode::kFileTooBig);
+  const uint64_t first = offset / kBlockSize;
+  switch (mode) {
+    case AllocateMode::kAllocate:
+    case AllocateMode::kAllocateKeepSize:
+      MIRDAX_TRY(FillHoles(inode, first, BlocksFor(end)));
+      break;
+    case AllocateMode::kPunchHole:
+      MIRDAX_TRY(Punch(inode, offset, end));
+      break;
+    case AllocateMode::kZeroRange:
+    case AllocateMode::kZeroRangeKeepSize:
+      MIRDAX_TRY(FillHoles(inode, first, BlocksFor(end)));
+      MIRDAX_TRY(ZeroRange(inode, offset, end));
+      break;
+  }
+  if (mode == AllocateMode::kAllocate || mode == AllocateMode::kZeroRange) {
+    MIRDAX_TRY(writer_.Grow(inode, end));
+  }
+  volume_.Touch(inode.disk, {kMtime, kCtime});
+  inode.attributes_dirty = true;
+  volume_.cache.MarkDirty(inode);
+  return {};
+}
+
+Status FileSpace::Punch(Inode& inode, uint64_t begin, uint64_t end) {
+  uint64_t first = BlocksFor(begin);
+  const uint64_t last = end / kBlockSize;
+  if (first >= last) {  // no whole block, at most one edge on each side
+    return writer_.Zero(inode, begin, end);
+  }
+  MIRDAX_TRY(writer_.Zero(inode, begin, first * kBlockSize));
+  MIRDAX_TRY(writer_.Zero(inode, last * kBlockSize, end));
+  DropPending(inode, first, last);
+  while (first < last) {
+    MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
+    MIRDAX_ASSIGN(first, volume_.extents.Remove(tx, inode.disk, first, last));
+    MIRDAX_TRY(volume_.WriteInode(tx, inode));
+    volume_.freed.store(true);
+  }
+  return {};
+}
+
+Status FileSpace::ZeroRange(Inode& inode, uint64_t begin, uint64_t end) {
+  uint64_t first = BlocksFor(begin);
+  const uint64_t last = end / kBlockSize;
+  if (first >= last) return writer_.Zero(inode, begin, end);
+  MIRDAX_TRY(writer_.Zero(inode, begin, first * kBlockSize));
+  MIRDAX_TRY(writer_.Zero(inode, last * kBlockSize, end));
+  // Reserved blocks become holes for a moment, and unwritten extents at once again.
+  DropPending(inode, first, last);
+  MIRDAX_TRY(FillHoles(inode, first, last));
+  while (first < last) {
+    MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
+    MIRDAX_ASSIGN(first, volume_.extents.SetUnwritten(tx, inode.disk, first, last, true));
+    MIRDAX_TRY(volume_.WriteInode(tx, inode));
+  }
+  return {};
+}
+
+Status FileSpace::FillHoles(Inode& inode, uint64_t first, uint64_t end) {
+  MIRDAX_ASSIGN(std::vector<Segment> segments, MapFile(*volume_.transactions, inode, first, end));
+  uint64_t wanted = 0;
+  for (const Segment& segment : segments) {
+    if (segment.state == SegmentState::kHole) wanted += segment.length;
+  }
+  if (wanted == 0) return {};
+  // Quarantined blocks count as available: Reserve() says kBusy when it needs them.
+  if (wanted > volume_.allocator->stats().blocks_available) return Fail(ErrorCode::kNoSpace);
+  MIRDAX_TRY(writer_.ReserveHoles(inode, &segments));
+  const bool short_of_space = segments.empty() || segments.back().end() < end;
+  Status status = short_of_space ? Status(Fail(ErrorCode::kNoSpace)) : Status();
+  for (const Segment& segment : segments) {
+    if (segment.state != SegmentState::kHole) continue;
+    if (status)
+      status = MapUnwritten(inode, segment);
+    else
+      volume_.allocator->Unreserve({segment.pool_block, segment.length});
+  }
+  return status;
+}
+
+Status FileSpace::MapUnwritten(Inode& inode, const Segment& run) {
+  uint64_t done = 0;
+  Status status;
+  while (status && done < run.length) {
+    status = [&]() MIRDAX_NO_THREAD_SAFETY_ANALYSIS -> Status {
+      MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
+      const Extent extent{run.file_block + done, run.pool_block + done,
+                          static_cast<uint32_t>(std::min(run.length - done, kBlocksPerStep)),
+                          kExtentUnwritten};
+      MIRDAX_ASSIGN(const uint64_t next, volume_.extents.Map(tx, inode.disk, extent));
+      const uint64_t blocks = next - extent.file_block;
+      MIRDAX_TRY(volume_.OrAbort(tx, volume_.allocator->Use(tx, {extent.pool_block, blocks})));
+      done += blocks;
+      return volume_.WriteInode(tx, inode);
+    }();
+  }
+  if (done < run.length) {
+    volume_.allocator->Unreserve({run.pool_block + done, run.length - done});
+  }
+  return status;
+}
+
+}  // namespace mirdax

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fs/core/mounted_volume.h"
+
+#include <spdlog/spdlog.h>
+
+#include "fs/core/recovery.h"
+
+namespace mirdax {
+
+Result<std::unique_ptr<Volume>> Volume::Mount(Pool& pool, PrivateStore& private_store,
+                                              ReplicationSink& sink, Clock& clock, Random& random,
+                                              const VolumeOptions& options) {
+  (void)random;
+  // Nothing to do when the caller has recovered the pool before it connected the mirrors.
+  MIRDAX_TRY(RecoverPool(pool, private_store));
+  MIRDAX_ASSIGN(auto context, VolumeContext::Open(pool, private_store, sink, clock, options));
+  auto volume = std::make_unique<MountedVolume>(std::move(context));
+  MIRDAX_TRY(volume->Begin());
+  return volume;
+}
+
+MountedVolume::MountedVolume(std::unique_ptr<VolumeContext> context)
+    : context_(std::move(context)),
+      syncer_(*context_),
+      writer_(*context_),
+      space_(*context_, writer_, syncer_),
+      reaper_(*context_, space_),
+      files_(*context_, writer_, space_, syncer_),
+      attributes_(*context_, space_, syncer_),
+      names_(*context_, reaper_, files_.reader()),
+      renamer_(*context_, reaper_) {}
+
+MountedVolume::~MountedVolume() { syncer_.Stop(); }
+
+Status MountedVolume::Begin() {
+  MIRDAX_ASSIGN(const InodeRef root, context_->Get(kRootIno));
+  {
+    ReadLock lock(root->mutex);
+    if (!IsDirectory(root->disk)) {
+      return Fail(ErrorCode::kCorrupt, "the root inode is no directory; run fsck.mirdax");
+    }
+  }
+  if (context_->options.read_only) return {};
+  // Before the first change, so that a crash is never taken for a clean end.
+  MIRDAX_TRY(context_->private_store.Update([](PrivateBlock& block) {
+    block.clean = 0;
+    ++block.mount_count;
+  }));
+  MIRDAX_TRY(reaper_.ReapAllAtMount());
+  if (context_->options.background) syncer_.Start();
+  return {};
+}
+
+Status MountedVolume::Unmount() {
+  syncer_.Stop();
+  if (context_->options.read_only) return {};
+  MIRDAX_TRY(context_->CheckWritable());
+  MIRDAX_TRY(syncer_.SyncAll());
+  reaper_.ReapAllAtUnmount();
+  MIRDAX_TRY(context_->transactions->CommitAll());
+  // Mirrors that do not answer in time do not keep this copy from being clean.
+  if (Status done = context_->transactions->Checkpoint(true); !done) {
+    if (done.error().code != ErrorCode::kTimedOut) return done;
+    spdlog::warn("a mirror did not apply the journal before the unmount: {}", done.error().message);
+    MIRDAX_TRY(context_->transactions->Checkpoint(false));
+  }
+  context_->unmounted.store(true);
+  const TransactionStats stats = context_->transactions->stats();
+  if (stats.tail != stats.commit) {
+    return Fail(ErrorCode::kIo, "the journal could not be emptied; the next mount replays it");
+  }
+  return context_->private_store.Update([](PrivateBlock& block) { block.clean = 1; });
+}
+
+Result<Attributes> MountedVolume::Lookup(Ino parent, std::string_view name) {
+  return names_.Lookup(parent, name);
+}
+
+void MountedVolume::Forget(Ino ino, uint64_t count) {
+  if (ino == 0 || ino >= context_->transactions->geometry().inode_count) return;
+  reaper_.Release(ino, count);
+}
+
+Result<Attributes> MountedVolume::Create(Ino parent, std::string_view name, uint32_t mode,
+                                         const Caller& caller) {
+  return names_.MakeNode(parent, name, 0100000 | (mode & 07777), 0, caller);
+}
+
+Result<Attributes> MountedVolume::MakeNode(Ino parent, std::string_view name, uint32_t mode,
+                                           uint32_t rdev, const Caller& caller) {
+  return names_.MakeNode(parent, name, mode, rdev, caller);
+}
+
+Result<Attributes> MountedVolume::MakeDirectory(Ino parent, std::string_view name, uint32_t mode,
+                                                const Caller& caller) {
+  return names_.MakeDirectory(parent, name, mode, caller);
+}
+
+Result<Attributes> MountedVolume::MakeSymlink(Ino parent, std::string_view name,
+                                              std::string_view target, const Caller& caller) {
+  return names_.MakeSymlink(parent, name, target, caller);
+}
+
+Result<Attributes> MountedVolume::OpenTemporary(Ino parent, uint32_t mode, const Caller& caller) {
+  return names_.OpenTemporary(parent, mode, caller);
+}
+
+Result<Attributes> MountedVolume::Link(Ino ino, Ino new_parent, std::string_view new_name) {
+  return names_.Link(ino, new_parent, new_name);
+}
+
+Status MountedVolume::Unlink(Ino parent, std::string_view name) {
+  return names_.Unlink(parent, name);
+}
+
+Status MountedVolume::RemoveDirectory(Ino parent, std::string_view name) {
+  return names_.RemoveDirectory(parent, name);
+}
+
+Status MountedVolume::Rename(Ino parent, std::string_view name, Ino new_parent,
+                             std::string_view new_name, uint32_t flags) {
+  return renamer_.Rename(parent, name, new_parent, new_name, flags);
+}
+
+Result<std::string> MountedVolume::ReadLink(Ino ino) { return names_.ReadLink(ino); }
+
+Status MountedVolume::ReadDirectory(Ino ino, uint64_t cookie, bool attributes, const Emit& emit) {
+  return names_.ReadDirectory(ino, cookie, attributes, emit);
+}
+
+Result<Attributes> MountedVolume::GetAttributes(Ino ino) { return attributes_.Get(ino); }
+
+Result<Attributes> MountedVolume::SetAttributes(Ino ino, const AttributeChange& change) {
+  return attributes_.Set(ino, change);
+}
+
+Result<SpaceReport> MountedVolume::Space() {
+  const SpaceStats stats = context_->allocator->stats();
+  return SpaceReport{stats.blocks_total, stats.blocks_free, stats.blocks_available,
+                     stats.inodes_total, stats.inodes_free};
+}
+
+Result<std::string> MountedVolume::GetXattr(Ino ino, std::string_view name) {
+  return attributes_.GetXattr(ino, name);
+}
+
+Result<std::vector<std::string>> MountedVolume::ListXattrs(Ino ino) {
+  return attributes_.ListXattrs(ino);
+}
+
+Status MountedVolume::SetXattr(Ino ino, std::string_view name, std::string_view value,
+                               XattrMode mode) {
+  return attributes_.SetXattr(ino, name, value, mode);
+}
+
+Status MountedVolume::RemoveXattr(Ino ino, std::string_view name) {
+  return attributes_.RemoveXattr(ino, name);
+}
+
+Status MountedVolume::Read(Ino ino, uint64_t offset, uint64_t length, const Reply& reply) {
+  return files_.Read(ino, offset, length, reply);
+}
+
+Result<uint64_t> MountedVolume::Write(Ino ino, uint64_t offset, std::span<const std::byte> bytes) {
+  return files_.Write(ino, offset, bytes);
+}
+
+Result<uint64_t> MountedVolume::Append(Ino ino, std::span<const std::byte> bytes) {
+  return files_.Append(ino, bytes);
+}
+
+Status MountedVolume::Allocate(Ino ino, AllocateMode mode, uint64_t offset, uint64_t length) {
+  return files_.Allocate(ino, mode, offset, length);
+}
+
+Result<uint64_t> MountedVolume::Seek(Ino ino, uint64_t offset, SeekTo to) {
+  return files_.Seek(ino, offset, to);
+}
+
+Result<uint64_t> MountedVolume::CopyRange(Ino from, uint64_t from_offset, Ino to,
+                                          uint64_t to_offset, uint64_t length) {
+  return files_.CopyRange(from, from_offset, to, to_offset, length);
+}
+
+Status MountedVolume::Fsync(Ino ino, bool data_only) { return syncer_.Sync(ino, data_only); }
+
+Status MountedVolume::FsyncDirectory(Ino ino) { return syncer_.Sync(ino, false); }
+
+Status MountedVolume::SyncAll() { return syncer_.SyncAll(); }
+
+Status MountedVolume::Tick() { return syncer_.Tick(); }
+
+VolumeStatus MountedVolume::GetStatus() const {
+  const TransactionStats stats = context_->transactions->stats();
+  VolumeStatus status;
+  status.epoch = CurrentEpoch(context_->private_store.Get()).number;
+  status.commit = stats.commit;
+  status.tail = stats.tail;
+  status.shut_down = context_->transactions->shut_down();
+  status.pending_bytes = context_->pending_bytes.load();
+  return status;
+}
+
+}  // namespace mirdax
