@@ -1,28 +1,50 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# conformance.sh DIR: builds a copy of the pjdfstest checkout in DIR and runs all of it on a mount.
-# The suite is not part of this tree; docs/TESTING.md says where to find it and what to expect.
+# conformance.sh PJDFSTEST_CHECKOUT | FSX_PROGRAM: runs a public conformance suite on a mount with a
+# mirror. The suites are not part of this tree; docs/TESTING.md says where to find them and what to
+# expect. A checkout of pjdfstest is built in a copy.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../support/set.sh"
 
-suite=${1:?name a checkout of pjdfstest}
-[ -d "$suite/tests" ] && [ -e "$suite/configure.ac" ] || fail "$suite is no checkout of pjdfstest"
+suite=${1:?name a checkout of pjdfstest, or the fsx program}
+readonly fsx_operations=200000
+code=0
+
+run_pjdfstest() {
+  cp -r "$suite" "$scratch/suite"
+  cd "$scratch/suite"
+  run autoreconf -ifs
+  run ./configure
+  run make pjdfstest
+  cd "$mount_dir"
+  prove -r "$scratch/suite/tests" || code=$?
+}
+
+# Every operation it knows, mappings included; each read is compared with what was written.
+run_fsx() {
+  local seed
+  for seed in 1 2; do
+    "$suite" -q -N $fsx_operations -S $seed -l 3000000 -P "$scratch" "$mount_dir/fsx" || code=$?
+    "$suite" -q -N $((fsx_operations / 10)) -S $seed -l 300000 -r 512 -w 512 -Z -P "$scratch" \
+      "$mount_dir/fsx.direct" || code=$?
+  done
+}
+
 new_set 1 1G
 make_scratch scratch 64
 chmod 711 "$scratch"
-cp -r "$suite" "$scratch/suite"
-cd "$scratch/suite"
-run autoreconf -ifs
-run ./configure
-run make pjdfstest
 start_mirror 1
 mount_copy 0 suid,dev 1
-mkdir "$mount_dir/work"
-cd "$mount_dir/work"
-prove -r "$scratch/suite/tests" || code=$?
+if [ -d "$suite/tests" ] && [ -e "$suite/configure.ac" ]; then
+  run_pjdfstest
+elif [ -f "$suite" ] && [ -x "$suite" ]; then
+  run_fsx
+else
+  fail "$suite is neither a checkout of pjdfstest nor the fsx program"
+fi
 cd /
 unmount_copy 0
 terminate 1
 fsck_clean 0
 fsck_clean 1
-exit "${code:-0}"
+exit $code
