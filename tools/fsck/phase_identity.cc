@@ -20,7 +20,10 @@ std::optional<T> ReadPair(CheckContext& context, uint64_t offset,
                           decode(context.BytesAt(offset + kBlockSize))};
   const bool any = copies[0] || copies[1];
   for (size_t i = 0; i < copies.size(); ++i) {
-    if (copies[i]) continue;
+    const auto& other = copies[1 - i];
+    const bool never_written =
+        other && other->sequence == 1 && IsAllZero(context.BytesAt(offset + i * kBlockSize));
+    if (copies[i] || never_written) continue;
     context.Add(any ? one_bad : both_bad,
                 fmt::format("{} {} at {}: {}", name, i == 0 ? 'A' : 'B', offset + i * kBlockSize,
                             copies[i].error().message));
