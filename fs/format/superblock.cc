@@ -130,7 +130,7 @@ Status CheckLabel(std::string_view label) {
     const size_t length = Utf8Length(rest);
     if (length == 0 || lead < 0x20 || lead == 0x7f)
       return Fail(ErrorCode::kInvalid,
-                  "the label has a control character or is not UTF-8 at byte {}",
+                  "the label has a control character or is not UTF-8 at byte {}; choose another",
                   label.size() - rest.size());
     rest.remove_prefix(length);
   }
