@@ -23,6 +23,7 @@ using Json = nlohmann::ordered_json;
 // Threads: one.
 class Dumper {
  public:
+  // REQUIRES: at least kDynamicAreaOffset bytes.
   explicit Dumper(Region& region);
 
   Json Superblocks();

@@ -111,10 +111,6 @@ Json Pair(Region& region, uint64_t offset, Result<T> (*decode)(ConstBlockSpan),
 }  // namespace
 
 Dumper::Dumper(Region& region) : region_(region) {
-  if (region.size() < kDynamicAreaOffset) {
-    superblock_problem_ = fmt::format("{} bytes are too short for a pool", region.size());
-    return;
-  }
   if (auto block = ChoosePrivateBlock(BlockAt(region, kPrivateBlockOffset),
                                       BlockAt(region, kPrivateBlockOffset + kBlockSize))) {
     private_block_ = block->block;
@@ -139,7 +135,6 @@ Status Dumper::NeedGeometry() const {
 }
 
 Json Dumper::Superblocks() {
-  if (region_.size() < kDynamicAreaOffset) return {{"problem", superblock_problem_}};
   const auto choice = ChooseSuperblock(BlockAt(region_, kSuperblockOffset),
                                        BlockAt(region_, kSuperblockOffset + kBlockSize));
   return Pair<Superblock>(region_, kSuperblockOffset, DecodeSuperblock,
@@ -147,7 +142,6 @@ Json Dumper::Superblocks() {
 }
 
 Json Dumper::PrivateBlocks() {
-  if (region_.size() < kDynamicAreaOffset) return {{"problem", superblock_problem_}};
   const auto choice = ChoosePrivateBlock(BlockAt(region_, kPrivateBlockOffset),
                                          BlockAt(region_, kPrivateBlockOffset + kBlockSize));
   return Pair<PrivateBlock>(region_, kPrivateBlockOffset, DecodePrivateBlock,

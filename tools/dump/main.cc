@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -93,6 +94,10 @@ int Run(const Arguments& arguments) {
   // Raw, since damaged pools are what dump is for.
   const auto pool = Pool::OpenRaw(arguments.pool, options);
   if (!pool) return fail(pool.error());
+  if ((*pool)->region().size() < kDynamicAreaOffset) {
+    return fail(Error{ErrorCode::kCorrupt,
+                      fmt::format("{} bytes are too short for a pool", (*pool)->region().size())});
+  }
   Dumper dumper((*pool)->region());
   if (arguments.replay) {
     if (const Status status = dumper.Replay(); !status) return fail(status.error());
@@ -104,7 +109,13 @@ int Run(const Arguments& arguments) {
   const Result<Json> json = DumpOne(dumper, arguments);
   if (!json) return fail(json.error());
   Print(*json, arguments.json);
-  return kOk;
+  const bool pair = arguments.what == "superblock" || arguments.what == "private";
+  const bool readable = !pair || std::any_of(json->begin(), json->end(), [](const Json& copy) {
+    return copy.value("current", false);
+  });
+  if (readable) return kOk;
+  fmt::print(stderr, "dump.mirdax: {}: neither copy is valid\n", arguments.pool);
+  return kFailed;
 }
 
 }  // namespace

@@ -209,7 +209,7 @@ const Hostile kHostile[] = {
     {"a name for a free inode", kDirDangling,
      OnEntry(&Sample::inner, &Sample::file,
              [](DirEntryHeader& e, const Sample&) { e.ino = 1000; })},
-    {"a name for an inode beyond the table", kDirDangling,
+    {"a name for an inode beyond the table", kNodeBad,
      OnEntry(&Sample::inner, &Sample::file,
              [](DirEntryHeader& e, const Sample&) { e.ino = ~uint64_t{0}; })},
     {"a name of another type than its inode", kDirTypeWrong,
@@ -243,7 +243,7 @@ const Hostile kHostile[] = {
      }},
     {"a directory of the wrong size", kDirSizeWrong,
      OnInode(&Sample::many, [](InodeDisk& i) { i.size += kBlockSize; })},
-    {"a directory tree that contains itself", kNodeBad,
+    {"a directory tree that contains itself", kBlockOwnedTwice,
      [](PoolImage& image, const Sample& sample) {
        const BlockNo root = image.Dir(sample.many).root;
        image.Block<DirIndexNode>(root).header.level = 8;
