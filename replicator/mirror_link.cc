@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "replicator/mirror_link.h"
+
+#include <algorithm>
+
+#include "replicator/bytes.h"
+#include "replicator/handshake.h"
+
+namespace mirdax {
+namespace {
+
+// Written bytes that one message names, at most: its answer, which needs them to be durable, must
+// come within the timeout.
+constexpr uint32_t kMaxWrittenBytes = 16U << 20;
+
+const char* StateName(MirrorLink::State state) {
+  switch (state) {
+    case MirrorLink::State::kConnecting:
+      return "connecting";
+    case MirrorLink::State::kFilling:
+      return "filling";
+    case MirrorLink::State::kInSync:
+      return "in-sync";
+    case MirrorLink::State::kEjected:
+      return "ejected";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+MirrorLink::MirrorLink(std::string address, MirrorDialer& dialer, Clock& clock,
+                       std::chrono::milliseconds timeout)
+    : address_(std::move(address)),
+      dialer_(dialer),
+      clock_(clock),
+      timeout_(timeout),
+      since_(clock.Now()) {}
+
+Error MirrorLink::Named(Error error) const {
+  error.message = fmt::format("mirror {}: {}", address_, error.message);
+  if (error.code == ErrorCode::kPeerLost && data_ == nullptr)
+    error.message += "; is mirdax-mirrord running there?";
+  return error;
+}
+
+Result<std::vector<std::byte>> MirrorLink::Request(FrameType type,
+                                                   std::span<const std::byte> payload) {
+  const MutexLock one(control_mutex_);
+  std::shared_ptr<FrameChannel> channel;
+  {
+    const MutexLock lock(channel_mutex_);
+    channel = channel_;
+  }
+  if (channel == nullptr) return Fail(ErrorCode::kPeerLost, "not connected");
+  auto answer = Call(*channel, type, payload, StepDeadline());
+  if (!answer) return Fail(Named(std::move(answer).error()));
+  return answer;
+}
+
+Status MirrorLink::Learn(const std::vector<std::byte>& payload) {
+  auto info = DecodeCopyInfo(payload);
+  if (!info) return Fail(Named(std::move(info).error()));
+  if (!info->error.empty() && state() == State::kInSync)
+    return Fail(Named({ErrorCode::kIo, info->error}));
+  applied_ = info->tail;
+  return {};
+}
+
+Status MirrorLink::Attach(const AttachRequest& request, const Key* key, Random& random) {
+  const Deadline deadline = StepDeadline();
+  const auto connect = [&]() -> Result<CopyInfo> {
+    MIRDAX_ASSIGN(std::shared_ptr<FrameChannel> channel, dialer_.DialControl(address_, deadline));
+    MIRDAX_TRY(ClientHandshake(*channel, key, Purpose::kReplicate, random, deadline));
+    MIRDAX_ASSIGN(const auto answer, Call(*channel, FrameType::kAttach, Encode(request), deadline));
+    const MutexLock lock(channel_mutex_);
+    channel_ = std::move(channel);
+    return DecodeCopyInfo(answer);
+  };
+  auto info = connect();
+  if (!info) return Fail(Named(std::move(info).error()));
+  info_ = std::move(*info);
+  acked_ = info_.commit;
+  applied_ = info_.tail;
+  const MutexLock lock(mutex_);
+  copy_uuid_ = info_.copy_uuid.ToString();
+  return {};
+}
+
+Status MirrorLink::OpenData(const std::string& fabric, std::span<std::byte> memory) {
+  ByteWriter provider;
+  provider.PutString(fabric);
+  MIRDAX_ASSIGN(const auto open, Request(FrameType::kDataOpen, provider.Take()));
+  auto endpoint = DecodeDataEndpoint(open);
+  if (!endpoint) return Fail(Named(std::move(endpoint).error()));
+  auto data = dialer_.DialData(*endpoint, memory, StepDeadline());
+  if (!data) return Fail(Named(std::move(data).error()));
+  MIRDAX_ASSIGN(const auto keys, Request(FrameType::kDataKeys, {}));
+  auto windows = DecodeWindows(keys);
+  if (!windows) return Fail(Named(std::move(windows).error()));
+  data_ = std::move(*data);
+  data_->SetWindows(std::move(*windows));
+  sent_ = answered_ = 0;
+  return {};
+}
+
+Status MirrorLink::SetEpoch(const EpochRecord& epochs) {
+  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kSetEpoch, Encode(epochs)));
+  return Learn(answer);
+}
+
+Status MirrorLink::BeginFill(const FillRequest& request) {
+  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kFillBegin, Encode(request)));
+  return Learn(answer);
+}
+
+Status MirrorLink::EndFill(const FillRequest& request) {
+  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kFillEnd, Encode(request)));
+  acked_ = request.commit;
+  return Learn(answer);
+}
+
+Status MirrorLink::Heartbeat(Lsn apply_to) {
+  ByteWriter payload;
+  payload.Put(apply_to);
+  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kHeartbeat, payload.Take()));
+  return Learn(answer);
+}
+
+void MirrorLink::Detach() { (void)Request(FrameType::kDetach, {}); }
+
+bool MirrorLink::SendMessage(EpochId epoch, Lsn from, Lsn to, bool last) {
+  if (!AwaitCredit()) return false;
+  const auto bytes = message_.Finish(sent_ + 1, epoch, from, to, last);
+  if (Status status = data_->Send(bytes, StepDeadline()); !status) {
+    GiveUp(std::move(status).error());
+    return false;
+  }
+  ++sent_;
+  return true;
+}
+
+bool MirrorLink::AddRange(const PoolRange& range, EpochId epoch, Region& region, Lsn from, Lsn to) {
+  if (range.length <= data_->inline_limit()) {
+    if (!message_.Fits(range.length)) {
+      if (!SendMessage(epoch, from, to, false)) return false;
+      message_.Begin(DataType::kSync);
+    }
+    message_.AddInline(range.offset, {region.At(range.offset, range.length), range.length});
+    return true;
+  }
+  for (uint64_t done = 0; done < range.length;) {
+    const auto length =
+        static_cast<uint32_t>(std::min<uint64_t>(range.length - done, kMaxWrittenBytes));
+    const uint64_t offset = range.offset + done;
+    if (Status status = data_->Write(offset, {region.At(offset, length), length}, StepDeadline());
+        !status) {
+      GiveUp(std::move(status).error());
+      return false;
+    }
+    if (!message_.Fits(0) || message_.written_bytes() + length > kMaxWrittenBytes) {
+      if (!SendMessage(epoch, from, to, false)) return false;
+      message_.Begin(DataType::kSync);
+    }
+    message_.AddWritten(offset, length);
+    done += length;
+  }
+  return true;
+}
+
+void MirrorLink::Post(const ReplicationBatch& batch, EpochId epoch, Region& region,
+                      const Geometry& geometry) {
+  if (broken_ || (batch.data.empty() && batch.from == batch.to)) return;
+  message_.Begin(DataType::kSync);
+  for (const PoolRange& range : batch.data)
+    if (!AddRange(range, epoch, region, batch.from, batch.to)) return;
+  const uint64_t size = geometry.journal.length;
+  for (Lsn lsn = batch.from; lsn < batch.to;) {
+    const uint64_t position = lsn % size;
+    const uint64_t length = std::min(batch.to - lsn, size - position);
+    if (!AddRange({geometry.journal.offset + position, length}, epoch, region, batch.from,
+                  batch.to))
+      return;
+    lsn += length;
+  }
+  (void)SendMessage(epoch, batch.from, batch.to, true);
+}
+
+void MirrorLink::PostHome(const PoolRange& range, EpochId epoch, Region& region) {
+  constexpr uint64_t kPiece = kMaxDataMessage - 2 * kBlockSize;
+  for (uint64_t done = 0; done < range.length && !broken_;) {
+    const uint64_t length = std::min(range.length - done, kPiece);
+    message_.Begin(DataType::kFillHome);
+    message_.AddInline(range.offset + done, {region.At(range.offset + done, length), length});
+    (void)SendMessage(epoch, 0, 0, false);
+    done += length;
+  }
+}
+
+void MirrorLink::PostZeros(const PoolRange& range, EpochId epoch) {
+  for (uint64_t done = 0; done < range.length && !broken_;) {
+    const auto length =
+        static_cast<uint32_t>(std::min<uint64_t>(range.length - done, kMaxWrittenBytes));
+    message_.Begin(DataType::kFillZero);
+    message_.AddWritten(range.offset + done, length);
+    (void)SendMessage(epoch, 0, 0, false);
+    done += length;
+  }
+}
+
+void MirrorLink::FinishFill(EpochId epoch) {
+  if (broken_) return;
+  message_.Begin(DataType::kSync);
+  (void)SendMessage(epoch, 0, 0, true);
+}
+
+uint64_t MirrorLink::progress() const {
+  return answered_ + (data_ == nullptr ? 0 : data_->completed());
+}
+
+bool MirrorLink::Collect() {
+  while (!broken_ && answered_ < sent_) {
+    auto came = data_->Poll(reply_);
+    if (!came) {
+      GiveUp(std::move(came).error());
+      break;
+    }
+    if (!*came) return false;
+    const auto reply = DecodeDataReply(reply_);
+    if (!reply || reply->sequence != answered_ + 1) {
+      GiveUp({ErrorCode::kCorrupt, "a malformed or unexpected answer"});
+      break;
+    }
+    ++answered_;
+    switch (static_cast<DataStatus>(reply->status)) {
+      case DataStatus::kDurable:
+        acked_ = reply->commit;
+        if (state() == State::kInSync) applied_ = reply->applied;
+        break;
+      case DataStatus::kStale:
+        GiveUp({ErrorCode::kStale, "it has seen a higher epoch: another copy was promoted"});
+        break;
+      case DataStatus::kRefused:
+      case DataStatus::kFailed:
+        GiveUp({ErrorCode::kIo, "it could not make the data durable; see its log"});
+        break;
+    }
+  }
+  return true;
+}
+
+bool MirrorLink::AwaitCredit() {
+  Deadline deadline = StepDeadline();
+  uint64_t seen = progress();
+  while (!broken_ && sent_ - answered_ >= kDataWindow) {
+    (void)Collect();
+    if (broken_ || sent_ - answered_ < kDataWindow) break;
+    if (progress() != seen) {
+      seen = progress();
+      deadline = StepDeadline();
+    } else if (clock_.MonotonicNanoseconds() >= deadline) {
+      GiveUp({ErrorCode::kTimedOut, "no answer in time"});
+      break;
+    }
+    DataLink* link = data_.get();
+    dialer_.WaitAny({&link, 1}, deadline);
+  }
+  return !broken_;
+}
+
+void MirrorLink::AwaitAnswers() {
+  Deadline deadline = StepDeadline();
+  uint64_t seen = progress();
+  while (!Collect()) {
+    if (progress() != seen) {
+      seen = progress();
+      deadline = StepDeadline();
+    } else if (clock_.MonotonicNanoseconds() >= deadline) {
+      GiveUp({ErrorCode::kTimedOut, "no answer in time"});
+      return;
+    }
+    DataLink* link = data_.get();
+    dialer_.WaitAny({&link, 1}, deadline);
+  }
+}
+
+void MirrorLink::GiveUp(Error error) {
+  MarkFailed(Named(std::move(error)));
+  broken_ = true;
+}
+
+void MirrorLink::MarkFailed(Error error) {
+  const MutexLock lock(mutex_);
+  if (!failure_) failure_ = std::move(error);
+}
+
+std::optional<Error> MirrorLink::failure() const {
+  const MutexLock lock(mutex_);
+  return failure_;
+}
+
+void MirrorLink::SetState(State state, const std::string& reason) {
+  const MutexLock lock(mutex_);
+  state_ = state;
+  reason_ = reason;
+  since_ = clock_.Now();
+}
+
+MirrorStatus MirrorLink::status() const {
+  const MutexLock lock(mutex_);
+  MirrorStatus status;
+  status.address = address_;
+  status.copy_uuid = copy_uuid_;
+  status.state = StateName(state_);
+  status.acked = acked_;
+  status.applied = applied_;
+  status.method = "target-flush";
+  status.reason = reason_;
+  status.since = since_;
+  return status;
+}
+
+void MirrorLink::Cut() {
+  {
+    const MutexLock lock(channel_mutex_);
+    if (channel_ != nullptr) channel_->Cut();
+    channel_.reset();
+  }
+  broken_ = true;
+  data_.reset();
+}
+
+}  // namespace mirdax

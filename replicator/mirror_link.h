@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The primary's connections to one mirror: control and data.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fs/base/mutex.h"
+#include "fs/base/random.h"
+#include "fs/core/replication_sink.h"
+#include "fs/format/geometry.h"
+#include "fs/pmem/region.h"
+#include "replicator/auth.h"
+#include "replicator/data_wire.h"
+#include "replicator/dialer.h"
+#include "replicator/primary_replication.h"
+
+namespace mirdax {
+
+// Errors:  an error of the data path is kept in failure(); the owner then ejects the mirror. Errors
+//          name the mirror.
+// Threads: control requests, Fail() and status() by any; the data path by one at a time.
+class MirrorLink {
+ public:
+  enum class State : uint8_t { kConnecting, kFilling, kInSync, kEjected };
+
+  MirrorLink(std::string address, MirrorDialer& dialer, Clock& clock,
+             std::chrono::milliseconds timeout);
+  MirrorLink(const MirrorLink&) = delete;
+  MirrorLink& operator=(const MirrorLink&) = delete;
+  ~MirrorLink() = default;
+
+  // Connects, authenticates, introduces the primary; the mirror's answer is info().
+  Status Attach(const AttachRequest& request, const Key* key, Random& random);
+  // Opens the data connection to what `geometry` says. `memory`: the primary's pool.
+  Status OpenData(const std::string& fabric, std::span<std::byte> memory);
+
+  Status SetEpoch(const EpochRecord& epochs);
+  Status BeginFill(const FillRequest& request);
+  Status EndFill(const FillRequest& request);
+  Status Heartbeat(Lsn apply_to);
+  void Detach();  // says good-bye, as far as that works
+
+  // Sends a batch; errors go to failure(). Bytes are read from `region`.
+  void Post(const ReplicationBatch& batch, EpochId epoch, Region& region, const Geometry& geometry);
+  // Fill: pieces of the pool that are not in a window, and ranges of zeros.
+  void PostHome(const PoolRange& range, EpochId epoch, Region& region);
+  void PostZeros(const PoolRange& range, EpochId epoch);
+  // Sends what the Post calls have gathered and asks for it to be made durable.
+  void FinishFill(EpochId epoch);
+
+  // Takes the answers that have come. True when none is awaited any more, or the link has failed.
+  bool Collect();
+  // Blocks until Collect() is true, or the mirror makes no progress for the timeout.
+  void AwaitAnswers();
+
+  const std::string& address() const { return address_; }
+  const CopyInfo& info() const { return info_; }
+  DataLink* data() const { return data_.get(); }
+  uint64_t progress() const;  // grows while the mirror does something
+
+  // The data path is given up: no answer is awaited any more.
+  void GiveUp(Error error);
+  // Something else than the data path failed.
+  void MarkFailed(Error error) MIRDAX_EXCLUDES(mutex_);
+  std::optional<Error> failure() const MIRDAX_EXCLUDES(mutex_);
+  void SetState(State state, const std::string& reason) MIRDAX_EXCLUDES(mutex_);
+  State state() const { return state_.load(); }
+  Lsn applied() const { return applied_.load(); }
+  MirrorStatus status() const MIRDAX_EXCLUDES(mutex_);
+  // Ends both connections; nothing is read from the pool for them any more. REQUIRES: the caller
+  // owns the data path.
+  void Cut() MIRDAX_EXCLUDES(channel_mutex_);
+
+ private:
+  Result<std::vector<std::byte>> Request(FrameType type, std::span<const std::byte> payload)
+      MIRDAX_EXCLUDES(control_mutex_, channel_mutex_);
+  Status Learn(const std::vector<std::byte>& payload);
+  Error Named(Error error) const;
+  // The data path's steps; false when the link has failed.
+  bool AddRange(const PoolRange& range, EpochId epoch, Region& region, Lsn from, Lsn to);
+  bool SendMessage(EpochId epoch, Lsn from, Lsn to, bool last);
+  bool AwaitCredit();
+  Deadline StepDeadline() { return After(clock_, timeout_); }
+
+  const std::string address_;
+  MirrorDialer& dialer_;
+  Clock& clock_;
+  const std::chrono::milliseconds timeout_;
+
+  Mutex control_mutex_;  // one request at a time
+  mutable Mutex channel_mutex_;
+  std::shared_ptr<FrameChannel> channel_ MIRDAX_GUARDED_BY(channel_mutex_);
+  CopyInfo info_;  // as it was when attached
+
+  // The data path.
+  std::unique_ptr<DataLink> data_;
+  DataMessage message_;
+  std::vector<std::byte> reply_;
+  uint64_t sent_ = 0;      // sequence of the last request
+  uint64_t answered_ = 0;  // and of the last answer
+  bool broken_ = false;    // failure() of the data path; no lock needed to know
+
+  std::atomic<Lsn> acked_ = 0;
+  std::atomic<Lsn> applied_ = 0;
+  std::atomic<State> state_ = State::kConnecting;
+  mutable Mutex mutex_;
+  std::optional<Error> failure_ MIRDAX_GUARDED_BY(mutex_);
+  std::string copy_uuid_ MIRDAX_GUARDED_BY(mutex_);
+  std::string reason_ MIRDAX_GUARDED_BY(mutex_);
+  Timestamp since_ MIRDAX_GUARDED_BY(mutex_);
+};
+
+}  // namespace mirdax

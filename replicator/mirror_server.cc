@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "replicator/mirror_server.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "replicator/control_session.h"
+
+namespace mirdax {
+namespace {
+
+constexpr int kAcceptPollMs = 100;
+constexpr auto kApplyInterval = std::chrono::milliseconds(200);
+constexpr auto kSendTimeout = std::chrono::seconds(5);
+// A primary that is alive sends a heartbeat every second or so; one that has stopped for this long
+// is treated as gone, and finds out when it wakes.
+constexpr auto kSilence = std::chrono::seconds(60);
+
+}  // namespace
+
+Result<std::unique_ptr<MirrorServer>> MirrorServer::Start(MirrorCopy& copy,
+                                                          MirrorServerOptions options, Clock& clock,
+                                                          Random& random) {
+  std::unique_ptr<MirrorServer> server(new MirrorServer(copy, std::move(options), clock, random));
+  MIRDAX_ASSIGN(server->listener_, SocketListener::Listen(server->options_.listen));
+  server->accept_thread_ = std::thread([self = server.get()] { self->AcceptLoop(); });
+  server->apply_thread_ = std::thread([self = server.get()] { self->ApplyLoop(); });
+  return server;
+}
+
+MirrorServer::~MirrorServer() { (void)Stop(); }
+
+Status MirrorServer::Stop() {
+  if (!stopping_.exchange(true)) {
+    copy_.Interrupt();
+    accept_thread_.join();
+    apply_thread_.join();
+    std::list<Connection> connections;
+    {
+      const MutexLock lock(mutex_);
+      connections.swap(connections_);
+    }
+    for (Connection& connection : connections) connection.channel->Cut();
+    for (Connection& connection : connections) connection.thread.join();
+  }
+  return copy_.Apply();
+}
+
+void MirrorServer::AcceptLoop() {
+  while (!stopping_) {
+    std::string peer;
+    const int fd = listener_->Accept(kAcceptPollMs, peer);
+    {
+      const MutexLock lock(mutex_);
+      connections_.remove_if([](Connection& connection) {
+        if (!connection.finished) return false;
+        connection.thread.join();
+        return true;
+      });
+    }
+    if (fd >= 0) Admit(fd, peer);
+  }
+}
+
+void MirrorServer::Admit(int fd, const std::string& peer) {
+  const MutexLock lock(mutex_);
+  const auto strangers = static_cast<size_t>(
+      std::count_if(connections_.begin(), connections_.end(),
+                    [](const Connection& connection) { return !connection.authenticated; }));
+  if (strangers >= options_.max_strangers || connections_.size() >= options_.max_connections) {
+    spdlog::warn("{}: too many connections, this one is dropped", peer);
+    close(fd);
+    return;
+  }
+  Connection& connection = connections_.emplace_back();
+  connection.channel = std::make_unique<SocketChannel>(fd, clock_);
+  connection.thread =
+      std::thread([this, &connection, id = next_session_++, peer] { Serve(connection, id, peer); });
+}
+
+void MirrorServer::Serve(Connection& connection, SessionId id, const std::string& peer) {
+  {
+    ControlSession session(copy_, id, peer, options_.key, random_, options_.pm);
+    const Deadline auth_deadline = After(clock_, options_.auth_timeout);
+    while (!stopping_) {
+      const Deadline deadline = session.authenticated() ? After(clock_, kSilence) : auth_deadline;
+      const auto frame = connection.channel->Receive(session.frame_limit(), deadline);
+      if (!frame) {
+        if (frame.error().code != ErrorCode::kPeerLost && !stopping_) {
+          spdlog::warn("{}: {}; connection dropped", peer, frame.error().message);
+          (void)connection.channel->Send(RefusalFrame(frame.error()), After(clock_, kSendTimeout));
+        }
+        break;
+      }
+      bool hang_up = false;
+      const Frame answer = session.Handle(*frame, hang_up);
+      connection.authenticated = session.authenticated();
+      if (!connection.channel->Send(answer, After(clock_, kSendTimeout)) || hang_up) break;
+    }
+    // The session ends first: its keys are dead before the peer sees the connection close.
+  }
+  connection.channel->Cut();
+  connection.finished = true;
+}
+
+void MirrorServer::ApplyLoop() {
+  while (!stopping_) {
+    copy_.AwaitApplyWork(kApplyInterval);
+    (void)copy_.Apply();  // the copy keeps the error, says it in status and takes no more
+  }
+}
+
+}  // namespace mirdax
