@@ -119,23 +119,29 @@ Result<std::vector<PoolRange>> Syncer::DirtyPoolRanges(const Inode& inode) {
   return result;
 }
 
+Status Syncer::StoreDirty(Inode& inode) {
+  if (inode.dirty.empty()) return {};
+  PendingAccount account(volume_, inode);
+  MIRDAX_ASSIGN(const std::vector<PoolRange> data, DirtyPoolRanges(inode));
+  MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(0));
+  for (const PoolRange& range : data) tx.AddData(range);
+  inode.last_transaction = tx.id();
+  inode.dirty.Clear();
+  return {};
+}
+
 Status Syncer::Store(Inode& inode, bool data_only) {
   if (inode.freed) return {};
+  // In-place stores first: the size that comes with pending blocks may cover appended bytes of the
+  // last mapped block, which must be durable by then (N2).
+  MIRDAX_TRY(StoreDirty(inode));
   MIRDAX_TRY(StorePending(inode));
   const bool regular = IsRegular(inode.disk);
   const bool grown = regular && inode.disk.size != inode.size;
-  const bool write_inode = grown || (inode.attributes_dirty && !data_only);
-  if (!inode.dirty.empty() || write_inode) {
-    PendingAccount account(volume_, inode);
-    MIRDAX_ASSIGN(const std::vector<PoolRange> data, DirtyPoolRanges(inode));
+  if (grown || (inode.attributes_dirty && !data_only)) {
     MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kInodeCredits));
-    for (const PoolRange& range : data) tx.AddData(range);
-    inode.last_transaction = tx.id();
-    inode.dirty.Clear();
-    if (write_inode) {
-      if (regular) inode.disk.size = inode.size;
-      MIRDAX_TRY(volume_.WriteInode(tx, inode));
-    }
+    if (regular) inode.disk.size = inode.size;
+    MIRDAX_TRY(volume_.WriteInode(tx, inode));
   }
   if (!inode.attributes_dirty) volume_.cache.MarkClean(inode);
   return {};

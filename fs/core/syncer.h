@@ -42,6 +42,7 @@ class Syncer {
   Status Throttle(Ino ino);
 
  private:
+  Status StoreDirty(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
   Status StorePending(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
   Status StoreExtent(Inode& inode, const PendingExtent& extent) MIRDAX_REQUIRES(inode.mutex);
   // The pool's bytes behind the inode's dirty ranges.
