@@ -347,7 +347,7 @@ TEST(CommitTest, AnAbortedTransactionIsNeverCommittedAndReadsGoOn) {
 }
 
 TEST(CommitTest, AFailedDrainStopsTheFilesystemAndHomeIsNotStored) {
-  for (const uint64_t drain : {1, 2}) {  // data and record; commit word
+  for (const uint64_t drain : {uint64_t{1}, uint64_t{2}}) {  // data and record; commit word
     Engine engine;
     const BlockNo block = engine.InodeBlock(1);
     engine.Store(block, 0, 1);

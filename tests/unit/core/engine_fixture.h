@@ -15,6 +15,7 @@
 #include "fs/core/replay.h"
 #include "fs/core/transaction_manager.h"
 #include "fs/pmem/private_store.h"
+#include "fs/pmem/recorder_region.h"
 #include "tests/support/memory_pool.h"
 #include "tests/unit/core/hooked_region.h"
 
@@ -59,14 +60,17 @@ class FakeSink final : public ReplicationSink {
 struct EngineOptions {
   uint64_t pool_size = kMinPoolSize;
   std::optional<uint64_t> journal_size = kMinJournalSize;
+  // False: plain memory, whose stores take no lock, so that the thread sanitizer sees every race;
+  // recorder() may not be called.
+  bool record = true;
 };
 
 class Engine {
  public:
   explicit Engine(const EngineOptions& options = {}) {
-    auto recorder = RecorderRegion::Create(options.pool_size);
-    MIRDAX_CHECK(recorder.has_value());
-    auto region = std::make_unique<HookedRegion>(std::move(*recorder));
+    auto region = std::make_unique<HookedRegion>(
+        options.record ? Recorder(RecorderRegion::Create(options.pool_size))
+                       : MemoryPool::MakeRegion(options.pool_size));
     region_ = region.get();
     FormatOptions format;
     format.geometry.journal_size = options.journal_size;
@@ -76,9 +80,7 @@ class Engine {
 
   // Opens what a power cut left. Fails the test when it cannot be recovered.
   explicit Engine(std::span<const std::byte> image) {
-    auto recorder = RecorderRegion::Create(image);
-    MIRDAX_CHECK(recorder.has_value());
-    auto region = std::make_unique<HookedRegion>(std::move(*recorder));
+    auto region = std::make_unique<HookedRegion>(Recorder(RecorderRegion::Create(image)));
     region_ = region.get();
     auto pool = MemoryPool::Open(std::move(region));
     MIRDAX_CHECK(pool.has_value());
@@ -87,7 +89,7 @@ class Engine {
   }
 
   HookedRegion& region() { return *region_; }
-  RecorderRegion& recorder() { return region_->recorder(); }
+  RecorderRegion& recorder() { return *recorder_; }
   const Geometry& geometry() const { return pool_->geometry(); }
   MemoryPool& pool() { return *pool_; }
   PrivateStore& private_store() { return *private_store_; }
@@ -128,6 +130,12 @@ class Engine {
   Lsn CommitWord() { return region_->As<CommitLine>(kCommitLineOffset).commit; }
 
  private:
+  std::unique_ptr<Region> Recorder(Result<std::unique_ptr<RecorderRegion>> made) {
+    MIRDAX_CHECK(made.has_value());
+    recorder_ = made->get();
+    return std::move(*made);
+  }
+
   void Start() {
     auto private_store = PrivateStore::Open(*region_);
     MIRDAX_CHECK(private_store.has_value());
@@ -146,6 +154,7 @@ class Engine {
 
   FakeSink sink_;
   HookedRegion* region_ = nullptr;
+  RecorderRegion* recorder_ = nullptr;
   std::unique_ptr<MemoryPool> pool_;
   std::unique_ptr<PrivateStore> private_store_;
   std::unique_ptr<TransactionManager> transactions_;

@@ -6,44 +6,42 @@
 #include <memory>
 #include <utility>
 
-#include "fs/pmem/recorder_region.h"
+#include "fs/pmem/region.h"
 
 namespace mirdax::test {
 
 // Threads: as Region; the hook is called by the thread that makes the call.
 class HookedRegion final : public Region {
  public:
-  explicit HookedRegion(std::unique_ptr<RecorderRegion> recorder)
-      : recorder_(std::move(recorder)) {}
+  explicit HookedRegion(std::unique_ptr<Region> region) : region_(std::move(region)) {}
 
-  RecorderRegion& recorder() noexcept { return *recorder_; }
   void SetHook(std::function<void()> hook) { hook_ = std::move(hook); }
 
-  std::span<std::byte> memory() noexcept override { return recorder_->memory(); }
-  Granularity granularity() const noexcept override { return recorder_->granularity(); }
+  std::span<std::byte> memory() noexcept override { return region_->memory(); }
+  Granularity granularity() const noexcept override { return region_->granularity(); }
   void Write(uint64_t offset, std::span<const std::byte> bytes) override {
     Call();
-    recorder_->Write(offset, bytes);
+    region_->Write(offset, bytes);
   }
   void Stream(uint64_t offset, std::span<const std::byte> bytes) override {
     Call();
-    recorder_->Stream(offset, bytes);
+    region_->Stream(offset, bytes);
   }
   void StreamZeros(uint64_t offset, uint64_t length) override {
     Call();
-    recorder_->StreamZeros(offset, length);
+    region_->StreamZeros(offset, length);
   }
   void Store64(uint64_t offset, uint64_t value) override {
     Call();
-    recorder_->Store64(offset, value);
+    region_->Store64(offset, value);
   }
   void Flush(uint64_t offset, uint64_t length) override {
     Call();
-    recorder_->Flush(offset, length);
+    region_->Flush(offset, length);
   }
   Status Drain() override {
     Call();
-    return recorder_->Drain();
+    return region_->Drain();
   }
 
  private:
@@ -51,7 +49,7 @@ class HookedRegion final : public Region {
     if (hook_) hook_();
   }
 
-  const std::unique_ptr<RecorderRegion> recorder_;
+  const std::unique_ptr<Region> region_;
   std::function<void()> hook_;
 };
 

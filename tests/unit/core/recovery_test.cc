@@ -53,6 +53,7 @@ TEST(RecoveryTest, InterruptedAnywhereItStillEndsInTheSameState) {
   ASSERT_TRUE(crashed);
   auto recorder = RecorderRegion::Create(crashed->bytes());
   ASSERT_TRUE(recorder);
+  RecorderRegion& medium = **recorder;
   auto hooked = std::make_unique<test::HookedRegion>(std::move(*recorder));
   test::HookedRegion& region = *hooked;
   auto pool = MemoryPool::Open(std::move(hooked));
@@ -63,10 +64,10 @@ TEST(RecoveryTest, InterruptedAnywhereItStillEndsInTheSameState) {
   region.SetHook([&] {
     ++cuts;
     std::vector<LandedLine> some;  // every second line in flight had landed
-    for (const uint64_t offset : region.recorder().InFlightLines()) {
+    for (const uint64_t offset : medium.InFlightLines()) {
       if ((offset / kLineSize + static_cast<uint64_t>(cuts)) % 2 == 0) some.push_back({offset});
     }
-    const auto image = region.recorder().CrashImage(some);
+    const auto image = medium.CrashImage(some);
     ASSERT_TRUE(image);
     Engine after(image->bytes());
     for (uint64_t i = 0; i < 3; ++i) {

@@ -13,7 +13,7 @@ namespace {
 using test::Engine;
 
 TEST(TransactionStressTest, ThreadsThatShareBlocksKeepEachOthersInodes) {
-  Engine engine;
+  Engine engine({.record = false});
   engine.sink().applied_lsn = 0;
   engine.sink().applies = true;
   constexpr uint64_t kThreads = 4;
@@ -53,7 +53,7 @@ TEST(TransactionStressTest, ThreadsThatShareBlocksKeepEachOthersInodes) {
 }
 
 TEST(TransactionStressTest, AllocatingAndFreeingThreadsNeverShareABlock) {
-  Engine engine;
+  Engine engine({.record = false});
   engine.sink().applied_lsn = 0;
   engine.sink().applies = true;
   std::vector<std::atomic<uint64_t>> owner(engine.geometry().data_blocks);
