@@ -183,7 +183,7 @@ clean_set() {
   local status=$? copy path
   trap '' INT TERM
   if [ $status != 0 ] && [ -n "$set_dir" ]; then
-    for path in "$set_dir"/*.log; do
+    for path in "$set_dir"/[0-9]*.log; do
       [ ! -s "$path" ] || { echo "--- $(basename "$path")"; tail -n 25 "$path"; } >&2
     done
   fi

@@ -3,6 +3,9 @@
 # tar and rsync -aHAX: a tree with every kind of file and attribute comes back as it went in.
 source "$(dirname "${BASH_SOURCE[0]}")/program.sh"
 
+# Times are compared to the nanosecond; by default rsync is content with the second.
+rsync=(rsync -aHAX --numeric-ids --modify-window=-1)
+
 make_tree() { # DIR
   mkdir "$1"
   (cd "$1"
@@ -51,9 +54,9 @@ begin
 source_dir=$(mktemp -d /var/tmp/mirdax-test.XXXXXX) # on disk: tmpfs lacks user attributes
 scratch_dirs+=("$source_dir")
 make_tree "$source_dir/tree"
-rsync -aHAX --numeric-ids "$source_dir/tree/" "$mount_dir/rsync"
+"${rsync[@]}" "$source_dir/tree/" "$mount_dir/rsync"
 same_tree "$source_dir/tree" "$mount_dir/rsync"
-changes=$(rsync -aHAXn --numeric-ids --checksum --delete --itemize-changes \
+changes=$("${rsync[@]}" -n --checksum --delete --itemize-changes \
   "$source_dir/tree/" "$mount_dir/rsync")
 [ -z "$changes" ] || fail "rsync would change: $changes"
 say_time "rsync onto the mount"
@@ -64,7 +67,7 @@ tar -C "$mount_dir/tar" --xattrs --xattrs-include='*' --acls --numeric-owner --s
 same_tree "$source_dir/tree" "$mount_dir/tar"
 say_time "tar from and to the mount"
 
-rsync -aHAX --numeric-ids "$mount_dir/tar/" "$source_dir/back"
+"${rsync[@]}" "$mount_dir/tar/" "$source_dir/back"
 same_tree "$source_dir/tree" "$source_dir/back"
 say_time "rsync back"
 finish

@@ -17,27 +17,27 @@ start_server() {
     -o "-p $PGPORT -k $PGHOST -h ''" start </dev/null >/dev/null ||
     { cat "$scratch/socket/server.log" >&2; fail "PostgreSQL did not start"; }
 }
-query() { as_postgres psql -XAtqc "$1"; }
+query() { as_postgres "$bin/psql" -XAtqc "$1"; }
 check_balances() {
   local different
   different=$(query 'SELECT (SELECT sum(abalance) FROM pgbench_accounts) <> sum(delta)
     OR (SELECT sum(bbalance) FROM pgbench_branches) <> sum(delta)
     OR (SELECT sum(tbalance) FROM pgbench_tellers) <> sum(delta) FROM pgbench_history')
   [ "$different" = f ] || fail "balances and history differ: a transaction was torn"
-  as_postgres pg_amcheck --install-missing -d postgres >/dev/null || fail "pg_amcheck"
+  as_postgres "$bin/pg_amcheck" --install-missing -d postgres >/dev/null || fail "pg_amcheck"
 }
 
 as_postgres "$bin/initdb" -D "$mount_dir/pg" -A trust --no-instructions >/dev/null
 say_time initdb
 start_server
-as_postgres pgbench -i -q -s 5 2>/dev/null
+as_postgres "$bin/pgbench" -i -q -s 5 2>/dev/null
 say_time "pgbench -i"
-as_postgres pgbench -c 4 -j 2 -T 20 >"$scratch/pgbench" 2>&1 || { cat "$scratch/pgbench"; fail pgbench; }
+as_postgres "$bin/pgbench" -c 4 -j 2 -T 20 >"$scratch/pgbench" 2>&1 || { cat "$scratch/pgbench"; fail pgbench; }
 grep -E 'processed|tps' "$scratch/pgbench"
 processed=$(sed -nE 's/.*actually processed: ([0-9]+).*/\1/p' "$scratch/pgbench")
 check_balances
 
-as_postgres pgbench -n -c 4 -j 2 -T 20 >"$scratch/pgbench" 2>&1 &
+as_postgres "$bin/pgbench" -n -c 4 -j 2 -T 20 >"$scratch/pgbench" 2>&1 &
 load=$!
 sleep 5
 kill -KILL "$(head -n 1 "$mount_dir/pg/postmaster.pid")"

@@ -38,7 +38,7 @@ struct Variant {
 class Fixture {
  public:
   explicit Fixture(const Variant& variant)
-      : variant_(variant), dir_(variant.medium == Medium::kTmpfs ? "/dev/shm" : "/tmp") {
+      : dir_(variant.medium == Medium::kTmpfs ? "/dev/shm" : "/tmp") {
     if (variant.medium == Medium::kRecorder) {
       auto recorder = RecorderRegion::Create(kSize);
       EXPECT_TRUE(recorder);
@@ -79,7 +79,6 @@ class Fixture {
  private:
   std::string path() const { return dir_.File("pool"); }
 
-  const Variant variant_;
   const test::TempDir dir_;
   std::unique_ptr<PoolFile> file_;
   std::unique_ptr<Region> region_;
