@@ -49,8 +49,9 @@ class Allocator {
   static Result<std::unique_ptr<Allocator>> Open(TransactionManager& transactions);
   virtual ~Allocator() = default;
 
-  // Up to `count` blocks in one run, close behind `goal` (0: any), at least one. Contiguous space
-  // is preferred to nearness.
+  // Up to `count` blocks in one run, close behind `goal` (0: any), at least one. Free blocks right
+  // at `goal` are always taken, few as they may be: they extend what the caller has. Else contiguous
+  // space is preferred to nearness. A run never crosses a group's end.
   virtual Result<BlockRun> Reserve(uint64_t count, BlockNo goal, SpaceUse use) = 0;
   virtual void Unreserve(BlockRun run) = 0;
   // Makes reserved blocks in use.
@@ -58,13 +59,14 @@ class Allocator {
   // Frees blocks in use. They go to quarantine until tx is stable. kCorrupt if one was not in use.
   virtual Status Free(Tx& tx, BlockRun run) = 0;
 
-  // An unused inode number (the bit is set in `tx`), near the parent's.
+  // An unused inode number (the bit is set in `tx`), near the parent's. kBusy as Reserve(): end the
+  // Tx (nothing was changed), Reclaim(), try again.
   virtual Result<Ino> AllocateInode(Tx& tx, Ino near) = 0;
   virtual Status FreeInode(Tx& tx, Ino ino) = 0;  // reusable once tx is stable
   virtual Result<bool> IsInodeInUse(Ino ino) = 0;
 
   // Makes quarantined blocks free if it can: checkpoints here and on the mirrors.
-  // REQUIRES: no Tx held. kNoSpace when nothing was quarantined.
+  // REQUIRES: no Tx held. kNoSpace when nothing was quarantined; kTimedOut when a mirror lags.
   virtual Status Reclaim() = 0;
 
   virtual SpaceStats stats() const = 0;

@@ -46,7 +46,7 @@ class Overlay {
   void Release(const Blocks& blocks);
 
  private:
-  static constexpr size_t kShards = 64;
+  static constexpr size_t kShards = 16;
   struct alignas(kLineSize) Shard {
     Mutex mutex;
     std::unordered_map<BlockNo, std::shared_ptr<MetaBuffer>> blocks MIRDAX_GUARDED_BY(mutex);

@@ -13,7 +13,7 @@
 //  I1 (R1) every PoolRange given to AddData() is durable here before the commit word passes the
 //     transaction's record, and is in the same ReplicationBatch as the record or an earlier one.
 //  I2 home is stored only with patches of committed records; a block stays in the overlay from its
-//     first Modify() until its last patch is persistent at home.
+//     first Modify() until its last patch is stored at home.
 //  I3 commit word, then home, then tail: each is durable before the next moves.
 //  I4 an operation's changes are all in one transaction: whole or absent after a crash.
 //
