@@ -51,7 +51,10 @@ class MirrorDialer {
   virtual Result<std::unique_ptr<DataLink>> DialData(const DataEndpoint& endpoint,
                                                      std::span<std::byte> memory,
                                                      Deadline deadline) = 0;
-  // Spins briefly, then blocks, until Poll() of one of the links may have something, or the
+  // False in a simulation that runs in one thread: then PrimaryReplication starts none, and its
+  // owner calls Beat().
+  virtual bool has_threads() const noexcept { return true; }
+  // Blocks until Poll() of one of the links may have something, or the
   // deadline.
   virtual void WaitAny(std::span<DataLink* const> links, Deadline deadline) = 0;
 };

@@ -50,6 +50,7 @@ class PrimaryReplication::Impl {
   void RequestApply(Lsn lsn) MIRDAX_EXCLUDES(heartbeat_mutex_);
   std::vector<MirrorStatus> mirrors() const;
   void Close() MIRDAX_EXCLUDES(heartbeat_mutex_);
+  void Beat() MIRDAX_EXCLUDES(gate_mutex_);
 
  private:
   using State = MirrorLink::State;
@@ -73,7 +74,6 @@ class PrimaryReplication::Impl {
   void CloseGate() MIRDAX_EXCLUDES(gate_mutex_);
 
   void HeartbeatLoop();
-  void BeatAll();
 
   Pool& pool_;
   Region& region_;
@@ -187,7 +187,8 @@ Status PrimaryReplication::Impl::BringIn(const PrivateBlock& block) {
     MIRDAX_TRY(membership_.Change(in_sync));
     epoch_ = membership_.epoch();
   }
-  if (!links_.empty()) heartbeat_ = std::thread([this] { HeartbeatLoop(); });
+  if (!links_.empty() && dialer_->has_threads())
+    heartbeat_ = std::thread([this] { HeartbeatLoop(); });
   for (MirrorLink* link : to_fill) {
     Status filled = Fill(*link);
     if (filled) continue;
@@ -366,11 +367,11 @@ void PrimaryReplication::Impl::HeartbeatLoop() {
       if (closing_) return;
       hurry_ = false;
     }
-    BeatAll();
+    Beat();
   }
 }
 
-void PrimaryReplication::Impl::BeatAll() {
+void PrimaryReplication::Impl::Beat() {
   bool failed = false;
   for (const auto& link : links_) {
     const State state = link->state();
@@ -432,6 +433,7 @@ Status PrimaryReplication::Wait() { return impl_->Wait(); }
 Lsn PrimaryReplication::applied() const noexcept { return impl_->applied(); }
 void PrimaryReplication::RequestApply(Lsn lsn) { impl_->RequestApply(lsn); }
 std::vector<MirrorStatus> PrimaryReplication::mirrors() const { return impl_->mirrors(); }
+void PrimaryReplication::Beat() { impl_->Beat(); }
 void PrimaryReplication::Close() { impl_->Close(); }
 
 }  // namespace mirdax

@@ -84,6 +84,9 @@ class PrimaryReplication final : public ReplicationSink {
   Lsn applied() const noexcept override;
   void RequestApply(Lsn lsn) override;
 
+  // One round of heartbeats: what a thread of its own does all the time, except in a simulation.
+  void Beat();
+
   // One row a mirror, in the order of the options. Never waits.
   std::vector<MirrorStatus> mirrors() const;
 

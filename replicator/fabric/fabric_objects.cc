@@ -68,19 +68,18 @@ Result<Info> InfoForConnecting(const DataEndpoint& endpoint) {
 }
 
 Result<Event> NextEvent(fid_eq* eq, Clock& clock, Deadline deadline) {
-  struct {
-    fi_eq_cm_entry entry;
-    std::array<std::byte, 256> data;
-  } buffer{};
+  // An fi_eq_cm_entry, which ends in a flexible array: the peer's private data.
+  constexpr size_t kHead = sizeof(fi_eq_cm_entry);
+  alignas(fi_eq_cm_entry) std::array<std::byte, kHead + 256> buffer{};
   Event event;
   for (;;) {
     const int left = MillisecondsLeft(clock, deadline);
     const ssize_t count =
-        fi_eq_sread(eq, &event.type, &buffer, sizeof(buffer), std::min(left, 50), 0);
-    if (count >= static_cast<ssize_t>(sizeof(fi_eq_cm_entry))) {
-      event.entry = buffer.entry;
-      const size_t extra = static_cast<size_t>(count) - sizeof(fi_eq_cm_entry);
-      event.data.assign(buffer.data.begin(), buffer.data.begin() + static_cast<ptrdiff_t>(extra));
+        fi_eq_sread(eq, &event.type, buffer.data(), buffer.size(), std::min(left, 50), 0);
+    if (count >= static_cast<ssize_t>(kHead)) {
+      const auto* entry = reinterpret_cast<const fi_eq_cm_entry*>(buffer.data());
+      event.info.reset(event.type == FI_CONNREQ ? entry->info : nullptr);
+      event.data.assign(buffer.begin() + kHead, buffer.begin() + count);
       return event;
     }
     if (count == -FI_EAVAIL) {

@@ -60,7 +60,7 @@ void WaitForQueues(std::span<const WaitEntry> entries, int stop_fd, Clock& clock
 // Waits for an event of `eq`; the private data that came with it goes to `data`.
 struct Event {
   uint32_t type = 0;
-  fi_eq_cm_entry entry{};
+  Info info;  // of a connection request
   std::vector<std::byte> data;
 };
 Result<Event> NextEvent(fid_eq* eq, Clock& clock, Deadline deadline);

@@ -125,7 +125,7 @@ Status FabricTarget::Accept() {
       return Fail(std::move(event).error());
     }
     if (event->type != FI_CONNREQ) continue;
-    const Info connection(event->entry.info);
+    const Info connection = std::move(event->info);
     // The provider may pad what it hands over.
     if (event->data.size() < description_.cookie.size() ||
         CRYPTO_memcmp(event->data.data(), description_.cookie.data(), description_.cookie.size()) !=
@@ -203,8 +203,8 @@ Status FabricTarget::Serve() {
   while (!stopping()) {
     MIRDAX_TRY(TakeCompletions());
     uint32_t event = 0;
-    fi_eq_cm_entry entry{};
-    const ssize_t count = fi_eq_read(endpoint_->eq(), &event, &entry, sizeof(entry), 0);
+    alignas(fi_eq_cm_entry) std::array<std::byte, sizeof(fi_eq_cm_entry)> entry{};
+    const ssize_t count = fi_eq_read(endpoint_->eq(), &event, entry.data(), entry.size(), 0);
     if (count >= 0 && event == FI_SHUTDOWN)
       return Fail(ErrorCode::kPeerLost, "the primary closed the data connection");
     if (count == -FI_EAVAIL) return Fail(ErrorCode::kPeerLost, "the data connection broke");

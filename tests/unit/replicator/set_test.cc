@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A whole set over the simulated transport: a primary that commits by hand, and two mirrors.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "fs/core/recovery.h"
+#include "tests/unit/replicator/test_set.h"
+
+namespace mirdax {
+namespace {
+
+using test::SimMirror;
+using test::TestPrimary;
+
+// The parameter: ranges up to this size travel inside the message.
+class Set : public ::testing::TestWithParam<size_t> {
+ protected:
+  Set() : network_(clock_, random_, {7, GetParam(), 10'000}) {
+    one_ = std::make_unique<SimMirror>(network_, "one:1", clock_, random_, 11);
+    two_ = std::make_unique<SimMirror>(network_, "two:2", clock_, random_, 12);
+    options_.mirrors = {"one:1", "two:2"};
+    options_.no_auth = true;
+  }
+  Status Connect() { return ConnectFrom(primary_); }
+  Status ConnectFrom(TestPrimary& primary) {
+    sink_.reset();
+    auto sink = PrimaryReplication::Connect(*primary.copy.pool, *primary.copy.store, options_,
+                                            clock_, random_, network_.MakeDialer());
+    if (!sink) return Fail(sink.error());
+    sink_ = std::move(*sink);
+    MIRDAX_CHECK(
+        primary.copy.store->Update([](PrivateBlock& block) { block.clean = 0; }).has_value());
+    return {};
+  }
+  std::string StateOf(size_t index) { return sink_->mirrors()[index].state; }
+  // The bitmap bit is what a fill goes by.
+  void MarkInUse(uint64_t index) {
+    const Geometry& geometry = primary_.copy.geometry();
+    const uint64_t offset = geometry.block_bitmap.offset + index / 8;
+    const std::byte value =
+        *primary_.copy.region().At(offset, 1) | static_cast<std::byte>(1U << (index % 8));
+    primary_.copy.region().Write(offset, {&value, 1});
+    MIRDAX_CHECK(primary_.copy.region().Persist(offset, 1).has_value());
+  }
+  uint64_t DataOffset(uint64_t index) {
+    return primary_.copy.geometry().data.offset + index * kBlockSize;
+  }
+  // What the mirror would have at `offset` after a power cut and recovery.
+  std::vector<std::byte> Recovered(SimMirror& mirror, uint64_t offset, uint64_t length) {
+    auto image = mirror.copy.region().CrashImage({});
+    MIRDAX_CHECK(image.has_value());
+    auto region = RecorderRegion::Create(image->bytes());
+    MIRDAX_CHECK(region.has_value());
+    auto pool = test::MemoryPool::Open(std::move(*region));
+    MIRDAX_CHECK(pool.has_value());
+    auto store = PrivateStore::Open((*pool)->region());
+    MIRDAX_CHECK(store.has_value());
+    const auto report = RecoverPool(**pool, **store, true);
+    EXPECT_TRUE(report.has_value()) << report.error().message;
+    const std::byte* bytes = (*pool)->region().At(offset, length);
+    return {bytes, bytes + length};
+  }
+
+  sim::SimClock clock_;
+  SeededRandom random_{3};
+  sim::SimNetwork network_;
+  TestPrimary primary_;
+  std::unique_ptr<SimMirror> one_;
+  std::unique_ptr<SimMirror> two_;
+  ReplicationOptions options_;
+  std::unique_ptr<PrimaryReplication> sink_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Ways, Set, ::testing::Values(0, 64 * 1024),
+                         [](const auto& info) { return info.param == 0 ? "Written" : "Inline"; });
+
+TEST_P(Set, BlankMirrorsAreFilledAndThenInSyncOnEveryCopysRecord) {
+  MarkInUse(40);
+  primary_.copy.region().Stream(DataOffset(40), std::vector<std::byte>(kBlockSize, std::byte{9}));
+  ASSERT_TRUE(primary_.copy.region().Drain().has_value());
+  const Status status = Connect();
+  ASSERT_TRUE(status.has_value()) << status.error().message;
+  for (size_t i = 0; i < 2; ++i) {
+    SimMirror& mirror = i == 0 ? *one_ : *two_;
+    EXPECT_EQ(StateOf(i), "in-sync");
+    const PrivateBlock block = mirror.copy.store->Get();
+    EXPECT_EQ(block.state, CopyState::kConsistent);
+    EXPECT_EQ(block.role, Role::kMirror);
+    EXPECT_EQ(CurrentEpoch(block), CurrentEpoch(primary_.copy.store->Get()));
+    EXPECT_EQ(mirror.copy.Durable(DataOffset(40), kBlockSize),
+              std::vector<std::byte>(kBlockSize, std::byte{9}));
+    const Geometry& geometry = primary_.copy.geometry();
+    for (const PoolRange& range : {geometry.block_bitmap, geometry.inode_bitmap,
+                                   geometry.orphan_bitmap, geometry.inode_table})
+      EXPECT_EQ(mirror.copy.Durable(range.offset, range.length),
+                primary_.copy.Durable(range.offset, range.length));
+  }
+  const auto& members = primary_.copy.store->Get().members;
+  EXPECT_EQ(std::count_if(members.begin(), members.end(),
+                          [](const Member& m) { return m.state == MemberState::kInSync; }),
+            2);
+}
+
+TEST_P(Set, AnAcknowledgedBatchSurvivesAPowerCutOnEveryMirror) {
+  ASSERT_TRUE(Connect().has_value());
+  for (uint64_t i = 0; i < 20; ++i) {
+    const auto fill = static_cast<std::byte>(i + 1);
+    ASSERT_TRUE(primary_.Commit(*sink_, 10 + 2 * i, fill).has_value());
+    for (SimMirror* mirror : {one_.get(), two_.get()}) {
+      EXPECT_EQ(mirror->copy.commit(), primary_.copy.commit());
+      EXPECT_EQ(Recovered(*mirror, DataOffset(10 + 2 * i), kBlockSize),
+                std::vector<std::byte>(kBlockSize, fill));
+      EXPECT_EQ(Recovered(*mirror, DataOffset(11 + 2 * i), kLineSize),
+                std::vector<std::byte>(kLineSize, fill));
+    }
+  }
+}
+
+TEST_P(Set, DataAndRecordAreDurableOnAMirrorBeforeItsCommitWordMoves) {  // R1
+  ASSERT_TRUE(Connect().has_value());
+  one_->copy.region().StartLog();
+  ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  bool drained = false;
+  bool published = false;
+  for (const RegionEvent& event : one_->copy.region().TakeLog()) {
+    if (event.kind == RegionEvent::Kind::kStore64 && event.offset == kCommitLineOffset) {
+      EXPECT_TRUE(drained);
+      published = true;
+    } else if (event.kind == RegionEvent::Kind::kDrain) {
+      drained = true;
+    } else if (event.kind != RegionEvent::Kind::kFlush || event.offset != kCommitLineOffset) {
+      EXPECT_FALSE(published) << "touched " << event.offset << " after the commit word";
+      drained = false;
+    }
+  }
+  EXPECT_TRUE(published && drained);
+}
+
+TEST_P(Set, ACutAtAnyPointOfABatchLeavesTheOldOrTheNewState) {  // R1, R3
+  for (size_t deliveries = 0; deliveries < 8; ++deliveries) {
+    sim::SimNetwork network(clock_, random_, {deliveries + 1, GetParam(), 10'000});
+    TestPrimary primary;
+    SimMirror mirror(network, "one:1", clock_, random_, 11);
+    options_.mirrors = {"one:1"};
+    auto sink = PrimaryReplication::Connect(*primary.copy.pool, *primary.copy.store, options_,
+                                            clock_, random_, network.MakeDialer());
+    ASSERT_TRUE(sink.has_value());
+    ASSERT_TRUE(primary.Commit(**sink, 10, std::byte{1}).has_value());
+    const Lsn before = mirror.copy.commit();
+    mirror.node.CutAfter(deliveries);
+    EXPECT_TRUE(primary.Commit(**sink, 12, std::byte{2}).has_value());
+    const Lsn after = mirror.copy.commit();
+    EXPECT_TRUE(after == before || after == primary.copy.commit());
+    EXPECT_EQ(Recovered(mirror, DataOffset(11), kLineSize),
+              std::vector<std::byte>(kLineSize, std::byte{1}));
+    if (after != before) {
+      EXPECT_EQ(Recovered(mirror, DataOffset(12), kBlockSize),
+                std::vector<std::byte>(kBlockSize, std::byte{2}));
+    }
+  }
+}
+
+TEST_P(Set, MetadataOfAMirrorChangesOnlyByItsOwnReplay) {  // R3, R4
+  ASSERT_TRUE(Connect().has_value());
+  ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  EXPECT_EQ(one_->copy.Durable(DataOffset(11), kLineSize),
+            std::vector<std::byte>(kLineSize, std::byte{0}));
+  sink_->RequestApply(primary_.copy.commit());
+  EXPECT_LT(sink_->applied(), primary_.copy.commit());
+  ASSERT_TRUE(one_->mirror->Apply().has_value());
+  EXPECT_EQ(one_->copy.Durable(DataOffset(11), kLineSize),
+            std::vector<std::byte>(kLineSize, std::byte{1}));
+  EXPECT_EQ(one_->copy.store->Get().tail, primary_.copy.commit());
+  sink_->Beat();
+  EXPECT_LT(sink_->applied(), primary_.copy.commit());  // the other one has not yet (R2)
+  ASSERT_TRUE(two_->mirror->Apply().has_value());
+  sink_->Beat();
+  EXPECT_EQ(sink_->applied(), primary_.copy.commit());
+}
+
+TEST_P(Set, AFrozenMirrorStallsOneSyncForItsTimeoutAndIsOffTheListFirst) {  // R5
+  ASSERT_TRUE(Connect().has_value());
+  ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  const EpochId before = CurrentEpoch(primary_.copy.store->Get());
+  one_->node.set_frozen(true);
+  const uint64_t start = clock_.MonotonicNanoseconds();
+  EXPECT_TRUE(primary_.Commit(*sink_, 12, std::byte{2}).has_value());
+  EXPECT_LE(clock_.MonotonicNanoseconds() - start, 2'200'000'000U);
+  EXPECT_EQ(StateOf(0), "ejected");
+  EXPECT_EQ(StateOf(1), "in-sync");
+  EXPECT_NE(sink_->mirrors()[0].reason.find("no answer"), std::string::npos);
+  const PrivateBlock block = primary_.copy.store->Get();
+  EXPECT_GT(CurrentEpoch(block).number, before.number);
+  EXPECT_EQ(block.members[0].state, MemberState::kOutOfSync);
+  EXPECT_EQ(block.members[1].state, MemberState::kInSync);
+  EXPECT_EQ(CurrentEpoch(two_->copy.store->Get()), CurrentEpoch(block));
+  EXPECT_EQ(CurrentEpoch(one_->copy.store->Get()), before);
+  // It wakes up: nobody talks to it any more, and it is not called in sync again.
+  one_->node.set_frozen(false);
+  const Lsn stale = one_->copy.commit();
+  EXPECT_TRUE(primary_.Commit(*sink_, 14, std::byte{3}).has_value());
+  sink_->Beat();
+  EXPECT_EQ(one_->copy.commit(), stale);
+  EXPECT_EQ(StateOf(0), "ejected");
+}
+
+TEST_P(Set, AMirrorThatDiesWhileIdleIsNoticedByTheHeartbeat) {
+  ASSERT_TRUE(Connect().has_value());
+  two_->node.set_cut(true);
+  sink_->Beat();
+  EXPECT_EQ(StateOf(1), "ejected");
+  EXPECT_EQ(primary_.copy.store->Get().members[1].state, MemberState::kOutOfSync);
+  EXPECT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+}
+
+TEST_P(Set, WhenAllMirrorsAreLostTheMountGoesOnAlone) {
+  ASSERT_TRUE(Connect().has_value());
+  one_->node.set_cut(true);
+  two_->node.set_cut(true);
+  EXPECT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  EXPECT_EQ(sink_->applied(), kNoMirror);
+  EXPECT_TRUE(primary_.Commit(*sink_, 12, std::byte{1}).has_value());
+}
+
+TEST_P(Set, AMirrorWhosePmFailsIsEjected) {
+  ASSERT_TRUE(Connect().has_value());
+  one_->copy.region().FailDrain(1, false);
+  EXPECT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  EXPECT_EQ(StateOf(0), "ejected");
+  EXPECT_FALSE(one_->mirror->Info().error.empty());
+}
+
+TEST_P(Set, AListThatCannotBePersistedEndsTheSyncs) {  // R5
+  ASSERT_TRUE(Connect().has_value());
+  one_->node.set_cut(true);
+  primary_.copy.region().FailDrain(3, true);  // data, commit word, then the list
+  const Status status = primary_.Commit(*sink_, 10, std::byte{1});
+  ASSERT_FALSE(status.has_value());
+  primary_.copy.region().FailDrain(0, false);
+  EXPECT_FALSE(primary_.Commit(*sink_, 12, std::byte{1}).has_value());
+}
+
+TEST_P(Set, AfterACleanUnmountTheMirrorsAreInSyncWithoutAFill) {
+  ASSERT_TRUE(Connect().has_value());
+  ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  primary_.UnmountClean();
+  sink_->Close();
+  const size_t traffic = one_->node.log().size();
+  ASSERT_TRUE(Connect().has_value());
+  EXPECT_EQ(StateOf(0), "in-sync");
+  EXPECT_EQ(StateOf(1), "in-sync");
+  EXPECT_EQ(one_->node.log().size(), traffic);
+  EXPECT_TRUE(primary_.Commit(*sink_, 12, std::byte{2}).has_value());
+}
+
+TEST_P(Set, AfterACrashTheMirrorsAreFilledAgain) {
+  ASSERT_TRUE(Connect().has_value());
+  ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  sink_.reset();
+  ASSERT_TRUE(RecoverPool(*primary_.copy.pool, *primary_.copy.store).has_value());
+  MarkInUse(11);
+  ASSERT_TRUE(Connect().has_value());
+  EXPECT_EQ(StateOf(0), "in-sync");
+  EXPECT_EQ(one_->copy.store->Get().tail, primary_.copy.commit());
+  EXPECT_EQ(one_->copy.Durable(DataOffset(11), kLineSize),
+            std::vector<std::byte>(kLineSize, std::byte{1}));
+}
+
+TEST_P(Set, AFillThatIsInterruptedLeavesACopyThatSaysSo) {  // R7
+  MarkInUse(40);
+  for (size_t deliveries = 0; deliveries < 8; ++deliveries) {
+    one_->node.set_cut(false);
+    ASSERT_TRUE(one_->Restart().has_value());
+    one_->node.CutAfter(deliveries);
+    EXPECT_FALSE(Connect().has_value());
+    EXPECT_EQ(one_->copy.store->Get().state, CopyState::kFilling);
+    EXPECT_FALSE(RecoverPool(*one_->copy.pool, *one_->copy.store).has_value());
+  }
+  one_->node.set_cut(false);
+  one_->node.CutAfter(SIZE_MAX);
+  ASSERT_TRUE(one_->Restart().has_value());
+  EXPECT_TRUE(Connect().has_value());
+  EXPECT_EQ(StateOf(0), "in-sync");
+}
+
+TEST_P(Set, AnUnreachableMemberFailsTheMountUnlessDegraded) {
+  ASSERT_TRUE(Connect().has_value());
+  primary_.UnmountClean();
+  sink_->Close();
+  one_->node.set_cut(true);
+  Status status = Connect();
+  ASSERT_FALSE(status.has_value());
+  EXPECT_NE(status.error().message.find("one:1"), std::string::npos);
+  options_.mirrors = {"two:2"};  // to leave it out does not help
+  status = Connect();
+  ASSERT_FALSE(status.has_value());
+  EXPECT_NE(status.error().message.find("degraded"), std::string::npos);
+  options_.mirrors = {"one:1", "two:2"};
+  options_.degraded = true;
+  ASSERT_TRUE(Connect().has_value());
+  EXPECT_EQ(StateOf(0), "ejected");
+  EXPECT_EQ(StateOf(1), "in-sync");
+  EXPECT_EQ(primary_.copy.store->Get().members[0].state, MemberState::kOutOfSync);
+}
+
+// As `mirdax promote` does it: recovery, then a higher epoch, role primary, no members.
+void Promote(test::TestCopy& copy) {
+  ASSERT_TRUE(RecoverPool(*copy.pool, *copy.store, true).has_value());
+  ASSERT_TRUE(copy.store
+                  ->Update([&](PrivateBlock& block) {
+                    block.role = Role::kPrimary;
+                    block.members = {};
+                    BeginEpoch(block, 4242, copy.commit(), 0);
+                  })
+                  .has_value());
+}
+
+TEST_P(Set, AStalePrimaryChangesNoByteAfterAPromotion) {  // R6
+  ASSERT_TRUE(Connect().has_value());
+  ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  auto stale = std::move(sink_);
+  // The first mirror is promoted and takes the second one over.
+  one_->node.StopServing();
+  one_->mirror.reset();
+  Promote(one_->copy);
+  TestPrimary promoted(99);
+  std::swap(promoted.copy.pool, one_->copy.pool);
+  std::swap(promoted.copy.store, one_->copy.store);
+  options_.mirrors = {"two:2"};
+  ASSERT_TRUE(ConnectFrom(promoted).has_value());
+  EXPECT_EQ(StateOf(0), "in-sync");
+  const Lsn commit = two_->copy.commit();
+  const std::vector<std::byte> bytes = two_->copy.Durable(0, test::kTestPoolSize);
+
+  // The old one wakes up in the middle of its work.
+  const Status sync = primary_.Commit(*stale, 10, std::byte{7});
+  EXPECT_FALSE(sync.has_value() && stale->mirrors()[1].state == "in-sync");
+  EXPECT_EQ(two_->copy.commit(), commit);
+  EXPECT_EQ(two_->copy.Durable(0, test::kTestPoolSize), bytes);
+  stale.reset();
+
+  // And it cannot be mounted with that mirror again.
+  std::swap(sink_, stale);
+  ASSERT_TRUE(RecoverPool(*primary_.copy.pool, *primary_.copy.store).has_value());
+  const Status again = ConnectFrom(primary_);
+  ASSERT_FALSE(again.has_value());
+  EXPECT_EQ(again.error().code, ErrorCode::kStale);
+  EXPECT_NE(again.error().message.find("two:2"), std::string::npos);
+}
+
+TEST_P(Set, AMirrorOfAnotherSetOrATooSmallOneIsRefusedUntouched) {
+  ASSERT_TRUE(Connect().has_value());
+  const std::vector<std::byte> bytes = one_->copy.Durable(0, test::kTestPoolSize);
+  sink_->Close();
+  TestPrimary other(77);
+  options_.mirrors = {"one:1"};
+  Status status = ConnectFrom(other);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_NE(status.error().message.find("belongs to set"), std::string::npos);
+  EXPECT_EQ(one_->copy.Durable(0, test::kTestPoolSize), bytes);
+
+  SimMirror small(network_, "small:1", clock_, random_, 5, kMinPoolSize);
+  const std::vector<std::byte> small_bytes = small.copy.Durable(0, kMinPoolSize);
+  options_.mirrors = {"small:1"};
+  status = ConnectFrom(other);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_NE(status.error().message.find("larger pool"), std::string::npos);
+  EXPECT_EQ(small.copy.Durable(0, kMinPoolSize), small_bytes);
+}
+
+TEST_P(Set, TheSameCopyNamedTwiceIsRefused) {
+  options_.mirrors = {"one:1", "one:1"};
+  EXPECT_FALSE(Connect().has_value());
+}
+
+TEST_P(Set, ACorruptRecordStopsTheMirrorWhichSaysSoAndIsEjected) {
+  ASSERT_TRUE(Connect().has_value());
+  ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  const Geometry& geometry = primary_.copy.geometry();
+  one_->copy.region().memory()[geometry.journal.offset + 70] ^= std::byte{1};
+  EXPECT_FALSE(one_->mirror->Apply().has_value());
+  EXPECT_NE(one_->mirror->StatusDocument("direct").find("\"shut_down\":true"), std::string::npos);
+  EXPECT_TRUE(primary_.Commit(*sink_, 12, std::byte{2}).has_value());
+  EXPECT_EQ(StateOf(0), "ejected");
+  EXPECT_EQ(StateOf(1), "in-sync");
+}
+
+}  // namespace
+}  // namespace mirdax
