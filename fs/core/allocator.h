@@ -50,8 +50,8 @@ class Allocator {
   virtual ~Allocator() = default;
 
   // Up to `count` blocks in one run, close behind `goal` (0: any), at least one. Free blocks right
-  // at `goal` are always taken, few as they may be: they extend what the caller has. Else contiguous
-  // space is preferred to nearness. A run never crosses a group's end.
+  // at `goal` are always taken, few as they may be: they extend what the caller has. Else
+  // contiguous space is preferred to nearness. A run never crosses a group's end.
   virtual Result<BlockRun> Reserve(uint64_t count, BlockNo goal, SpaceUse use) = 0;
   virtual void Unreserve(BlockRun run) = 0;
   // Makes reserved blocks in use.
