@@ -168,7 +168,8 @@ Status ServeMount(const MountOptions& options, const std::string& directory, con
               .direct_io = options.direct_io,
               .writeback = options.writeback,
               .on_ready = {},
-              .kill_privileges = false};
+              .kill_privileges = false,
+              .init_unanswered = true};
   front.on_ready = [&] {
     spdlog::info("{}: mounted on {}", options.pool, directory);
     if (!options.foreground) log.GoToSyslog();

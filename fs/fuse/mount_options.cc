@@ -78,8 +78,10 @@ Status AddMirror(MountOptions& options, string_view name, string_view value) {
   return {};
 }
 
-Status SetPm(MountOptions& options, string_view, string_view value) {
-  MIRDAX_ASSIGN(options.pm, ParsePmMode(value));
+Status SetPm(MountOptions& options, string_view name, string_view value) {
+  const Result<PmMode> mode = ParsePmMode(value);
+  if (!mode) return BadValue(name, value, "direct, shadow or shadow-half");
+  options.pm = *mode;
   return {};
 }
 

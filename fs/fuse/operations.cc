@@ -105,7 +105,7 @@ uint32_t WithoutSetIds(uint32_t mode) noexcept {
 }
 
 void Init(void* user_data, fuse_conn_info* connection) {
-  const Front& front = *static_cast<Front*>(user_data);
+  Front& front = *static_cast<Front*>(user_data);
   WantNothing(*connection);
   // Locks (POSIX, flock) stay in the kernel: nobody else could hold one. AUTO_INVAL_DATA stays off
   // for the same reason. ATOMIC_O_TRUNC stays off so that the kernel clears set-id bits of a file
@@ -117,8 +117,9 @@ void Init(void* user_data, fuse_conn_info* connection) {
     Want(*connection, capability);
   if (front.writeback) Want(*connection, FUSE_CAP_WRITEBACK_CACHE);
   if (!front.direct_io) Want(*connection, FUSE_CAP_NO_OPEN_SUPPORT);
-#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2  // else see init_reply.h
   if (front.direct_io) Want(*connection, FUSE_CAP_DIRECT_IO_ALLOW_MMAP);
+  front.kill_privileges = fuse_set_feature_flag(connection, FUSE_CAP_HANDLE_KILLPRIV_V2);
 #endif
   connection->max_write = 1024 * 1024;
   connection->max_background = 64;

@@ -20,8 +20,7 @@ namespace mirdax {
 //  I3 no exception reaches libfuse: out of memory is ENOMEM.
 //  I4 (R10) a handler never opens, stats or resolves anything inside the mount.
 //
-// Threads: immutable once the session serves, but for `kill_privileges`, which is set by the INIT
-// request, before any other.
+// Threads: immutable once INIT, the first request, is answered.
 struct Front {
   Volume& volume;
   Clock& clock;
@@ -30,6 +29,7 @@ struct Front {
   std::function<void()> on_ready;  // the kernel has asked for the connection
   // The kernel leaves set-id bits of written and truncated files to us.
   bool kill_privileges = false;
+  bool init_unanswered = true;
 };
 
 // The table of handlers: static, immutable.

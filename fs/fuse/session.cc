@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "fs/fuse/handlers.h"
+#include "fs/fuse/init_reply.h"
 
 namespace mirdax {
 namespace {
@@ -77,6 +78,7 @@ Result<std::unique_ptr<Session>> Session::Mount(Front& front, const SessionOptio
                 options.directory);
   }
   session->mounted_ = true;
+  MIRDAX_TRY(InterceptInitReply(raw));
   return session;
 }
 
