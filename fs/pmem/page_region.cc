@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "fs/pmem/page_region.h"
 
+#include <sys/mman.h>
+
 #include <atomic>
+#include <cerrno>
 #include <utility>
 
 #include "fs/format/layout.h"
@@ -49,9 +52,11 @@ Status PageRegion::Sync(std::span<const PoolRange> ranges, bool first_try) {
       for (uint64_t at = 0; at < range.length; at += kPageSize)
         std::atomic_ref(*reinterpret_cast<uint64_t*>(begin + at)).fetch_or(0);
     }
-    if (const int result = pmem2_deep_flush(map_.get(), begin, range.length); result != 0)
-      return Fail(ErrorCode::kIo, "syncing {} bytes at {} of the pool: {}", range.length,
-                  range.offset, pmem2_errormsg());
+    if (msync(begin, range.length, MS_SYNC) != 0)
+      return Fail(ErrorCode::kIo, "{}",
+                  FromErrno(errno, fmt::format("syncing {} bytes at {} of the pool", range.length,
+                                               range.offset))
+                      .message);
   }
   return {};
 }

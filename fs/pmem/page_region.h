@@ -8,9 +8,11 @@
 
 namespace mirdax {
 
-// libpmem2's memcpy and persist functions would msync at every call, and end the process when one
-// fails. So stores are plain copies (the page cache is DRAM, and streamed bytes are read again at
-// once, by mirrors), Flush() and Stream() note pages, and Drain() syncs them, merged.
+// libpmem2's memcpy and persist functions would msync at every call, and cannot report that one
+// failed; its deep flush and deep sync do nothing at this granularity. So this class calls msync(2)
+// itself, on libpmem2's mapping: stores are plain copies (the page cache is DRAM, and streamed
+// bytes are read again at once, by mirrors), Flush() and Stream() note pages, and Drain() syncs
+// them, merged.
 //
 // Errors:  after a failed msync the kernel takes the pages for clean, and a second msync would
 //          report a success that is none. So pages that failed are dirtied again before they are

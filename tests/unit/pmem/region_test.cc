@@ -4,10 +4,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -32,6 +32,16 @@ struct Variant {
   PmMode mode;
   const char* forced_granularity;  // libpmem2 takes the file for PM of this granularity
   Granularity granularity;
+};
+
+constexpr Variant kVariants[] = {
+    {"Tmpfs", Medium::kTmpfs, PmMode::kDirect, nullptr, Granularity::kPage},
+    {"PlainFile", Medium::kPlainFile, PmMode::kDirect, nullptr, Granularity::kPage},
+    {"CacheLine", Medium::kTmpfs, PmMode::kDirect, "CACHE_LINE", Granularity::kCacheLine},
+    {"Byte", Medium::kTmpfs, PmMode::kDirect, "BYTE", Granularity::kByte},
+    {"Shadow", Medium::kTmpfs, PmMode::kShadow, nullptr, Granularity::kPage},
+    {"ShadowHalf", Medium::kTmpfs, PmMode::kShadowHalf, nullptr, Granularity::kPage},
+    {"Recorder", Medium::kRecorder, PmMode::kDirect, nullptr, Granularity::kCacheLine},
 };
 
 // A region, and what a power cut would leave of it.
@@ -171,6 +181,37 @@ TEST_P(RegionContract, ThreadsDrainWhatTheyFlushed) {
   for (auto& thread : threads) thread.join();
 }
 
+// Kilobytes of the mapping at `address` that the kernel has not written to the medium.
+uint64_t DirtyKilobytes(const void* address) {
+  std::ifstream smaps("/proc/self/smaps");
+  const std::string begin = fmt::format("{:x}-", reinterpret_cast<uintptr_t>(address));
+  bool inside = false;
+  uint64_t dirty = 0;
+  for (std::string line; std::getline(smaps, line);) {
+    if (line.find("-") < line.find(" ") && line.find(":") > line.find(" "))
+      inside = line.starts_with(begin);
+    if (inside && (line.starts_with("Shared_Dirty:") || line.starts_with("Private_Dirty:")))
+      dirty += std::stoull(line.substr(line.find(':') + 1));
+  }
+  return dirty;
+}
+
+// libpmem2's deep flush returns at once here: only msync reaches the medium.
+TEST(PageRegion, ADrainWritesThePagesToTheMedium) {
+  struct statfs info = {};
+  ASSERT_EQ(statfs("/tmp", &info), 0);
+  if (info.f_type == TMPFS_MAGIC) GTEST_SKIP() << "/tmp is on no medium";
+  Fixture fixture(kVariants[1]);
+  Region& region = fixture.region();
+  for (const uint64_t offset : {uint64_t{0}, uint64_t{8192}, kSize - 4096}) {
+    region.Write(offset, Bytes("dirty"));
+    region.Flush(offset, 5);
+  }
+  EXPECT_GE(DirtyKilobytes(region.memory().data()), 12U);
+  ASSERT_TRUE(region.Drain());
+  EXPECT_EQ(DirtyKilobytes(region.memory().data()), 0U);
+}
+
 using RegionContractDeathTest = RegionContract;
 
 TEST_P(RegionContractDeathTest, AStoreOutsideThePoolEndsTheProcess) {
@@ -186,15 +227,6 @@ TEST_P(RegionContractDeathTest, AStoreOutsideThePoolEndsTheProcess) {
   EXPECT_DEATH(region.At(kSize, 1), "");
 }
 
-constexpr Variant kVariants[] = {
-    {"Tmpfs", Medium::kTmpfs, PmMode::kDirect, nullptr, Granularity::kPage},
-    {"PlainFile", Medium::kPlainFile, PmMode::kDirect, nullptr, Granularity::kPage},
-    {"CacheLine", Medium::kTmpfs, PmMode::kDirect, "CACHE_LINE", Granularity::kCacheLine},
-    {"Byte", Medium::kTmpfs, PmMode::kDirect, "BYTE", Granularity::kByte},
-    {"Shadow", Medium::kTmpfs, PmMode::kShadow, nullptr, Granularity::kPage},
-    {"ShadowHalf", Medium::kTmpfs, PmMode::kShadowHalf, nullptr, Granularity::kPage},
-    {"Recorder", Medium::kRecorder, PmMode::kDirect, nullptr, Granularity::kCacheLine},
-};
 std::string NameOf(const testing::TestParamInfo<Variant>& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Every, RegionContract, testing::ValuesIn(kVariants), NameOf);
 INSTANTIATE_TEST_SUITE_P(Every, RegionContractDeathTest, testing::ValuesIn(kVariants), NameOf);
