@@ -9,7 +9,6 @@ namespace mirdax::fsck {
 bool CheckJournal(CheckContext& context) {
   const Lsn tail = context.report.private_block.tail;
   const Lsn commit = context.report.commit;
-  uint64_t transaction = 0;
   Lsn lsn = tail;
   while (lsn < commit) {
     context.Progress("journal", lsn - tail, commit - tail);
@@ -18,12 +17,6 @@ bool CheckJournal(CheckContext& context) {
       context.Add(FindingCode::kJournalBad, record.error().message);
       break;
     }
-    if (record->header.transaction <= transaction) {
-      context.Add(FindingCode::kJournalBad,
-                  fmt::format("record at LSN {}: transaction {} follows {}", lsn,
-                              record->header.transaction, transaction));
-    }
-    transaction = record->header.transaction;
     lsn += record->header.length;
     ++context.report.records_replayed;
   }
