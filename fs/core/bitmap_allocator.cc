@@ -100,7 +100,7 @@ Result<BlockRun> BitmapAllocator::Reserve(uint64_t count, BlockNo goal, SpaceUse
   MIRDAX_CHECK(count > 0);
   const uint32_t claimed = Claim(count, use);
   if (claimed > 0) {
-    const Result<BlockRun> run = Find(claimed, goal);
+    Result<BlockRun> run = Find(claimed, goal);
     free_blocks_ += claimed - (run ? run->length : 0);
     if (!run || run->length > 0) return run;
   }

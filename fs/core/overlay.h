@@ -62,8 +62,8 @@ class Overlay {
 
   Region& region_;
   const Geometry& geometry_;
-  std::array<Shard, kShards> shards_;
   std::atomic<uint64_t> dirty_lines_{0};
+  std::array<Shard, kShards> shards_;
 };
 
 }  // namespace mirdax
