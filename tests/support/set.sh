@@ -49,7 +49,9 @@ new_set() {
 
 # Runs a command that must succeed; shows its output only when it does not.
 run() {
-  "$@" >"$set_dir/run.log" 2>&1 || { cat "$set_dir/run.log" >&2; fail "$* (exit code $?)"; }
+  local code=0
+  "$@" >"$set_dir/run.log" 2>&1 || code=$?
+  [ $code = 0 ] || { cat "$set_dir/run.log" >&2; fail "$* (exit code $code)"; }
 }
 
 # fails_with CODE PATTERN COMMAND...: the command must end by itself with that code, and say why.
