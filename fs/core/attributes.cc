@@ -11,7 +11,6 @@ namespace {
 
 constexpr uint32_t kChangeCredits = kXattrCredits + kInodeCredits;
 constexpr uint32_t kPermissions = 07777;
-constexpr size_t kEmptyAcl = 4;  // a header without entries
 
 constexpr std::array<std::pair<std::string_view, XattrNamespace>, 3> kPrefixes{{
     {"user.", XattrNamespace::kUser},
@@ -166,7 +165,7 @@ Status AttributeOperations::StoreXattr(Inode& inode, const XattrName& name, std:
     if (name.space == XattrNamespace::kAclDefault && !IsDirectory(inode.disk)) {
       return Fail(ErrorCode::kAccess);
     }
-    store = value.size() > kEmptyAcl;  // an empty list takes the attribute away
+    store = !PosixAcl::IsEmpty(value);  // an empty list takes the attribute away
     if (store) {
       MIRDAX_ASSIGN(const PosixAcl acl, PosixAcl::Parse(value));
       if (name.space == XattrNamespace::kAclAccess) {

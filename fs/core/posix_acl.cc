@@ -30,6 +30,10 @@ const PosixAcl::Entry* PosixAcl::Find(uint16_t tag) const noexcept {
   return const_cast<PosixAcl*>(this)->Find(tag);
 }
 
+bool PosixAcl::IsEmpty(std::string_view value) noexcept {
+  return value.empty() || value == std::string_view("\2\0\0\0", sizeof(kVersion));
+}
+
 Result<PosixAcl> PosixAcl::Parse(std::string_view value) {
   uint32_t version = 0;
   if (value.size() < sizeof(version) || (value.size() - sizeof(version)) % kEntrySize != 0) {

@@ -17,6 +17,8 @@ namespace mirdax {
 
 class PosixAcl {
  public:
+  // True for a value without entries, which stands for "no list".
+  static bool IsEmpty(std::string_view value) noexcept;
   // kInvalid unless the bytes are one valid list: base entries once, in order, mask where needed.
   static Result<PosixAcl> Parse(std::string_view value);
   std::string Serialize() const;
