@@ -12,11 +12,11 @@ say() { echo "-- $*"; }
 say "mkfs.mirdax"
 fails_with 2 'POOL|required' mkfs.mirdax
 fails_with 2 'no-such-option' mkfs.mirdax --no-such-option "$set_dir/x"
-for size in 0 abc -5 1Q 99999999999999999999G; do fails_with 2 '' mkfs.mirdax -s "$size" "$set_dir/x"; done
-fails_with 1 'small|at least' mkfs.mirdax -s 1M "$set_dir/x"
+for size in abc -5 1Q 99999999999999999999G; do fails_with 2 '' mkfs.mirdax -s "$size" "$set_dir/x"; done
+for size in 0 1M; do fails_with 1 "small" mkfs.mirdax -s $size "$set_dir/x"; done
 fails_with 1 'no/such' mkfs.mirdax -s 64M "$set_dir/no/such/dir"
 fails_with 1 'mirdax.*force|force.*mirdax' mkfs.mirdax "$pool"
-mkfs.ext4 -q -F "$set_dir/ext4" 64M
+run mkfs.ext4 -q -F "$set_dir/ext4" 64M
 fails_with 1 ext4 mkfs.mirdax "$set_dir/ext4"
 fails_with 1 '' mkfs.mirdax "$set_dir"
 
@@ -111,9 +111,10 @@ exec 11>&- 12>&-
 echo works >"$mount_dir/file"
 sync "$mount_dir/file"
 run mirdax status "$mount_dir"
+mkdir "$set_dir/x.mnt"
 fails_with 1 'use|busy|lock' mkfs.mirdax --force "$pool"
 fails_with 1 'use|busy|lock' mirdax promote "$mirror_pool"
-mount_fails 'use|busy|lock' "$pool" "$mount_dir" "key=$key"
+fails_with 32 'use|busy|lock' mount.mirdax "$pool" "$set_dir/x.mnt" -f -o "key=$key"
 unmount_copy 0
 terminate 1
 fsck_clean 0

@@ -29,6 +29,11 @@ PosixTest::~PosixTest() {
   std::filesystem::remove_all(directory_, ignored);
 }
 
+bool PosixTest::Writeback() {
+  const char* options = getenv("MIRDAX_OPTIONS");
+  return options != nullptr && strcmp(options, "writeback") == 0;
+}
+
 Fd PosixTest::OpenFile(const std::string& name, int flags, mode_t mode) const {
   Fd fd(open(Path(name).c_str(), flags | O_CLOEXEC, mode));
   EXPECT_GE(fd, 0) << name << ": " << strerror(errno);

@@ -42,6 +42,8 @@ class PosixTest : public testing::Test {
   void WriteFile(const std::string& name, std::string_view bytes) const;
   std::string ReadFile(const std::string& name) const;
   struct stat Stat(const std::string& name) const;  // lstat
+  // Whether $MIRDAX_OPTIONS, the mount's options, say that the kernel collects writes.
+  static bool Writeback();
 
   std::string directory_;
 };

@@ -8,7 +8,7 @@ set -euo pipefail
 new_set 0 512M
 mount_copy 0 "$2"
 failed=0
-MIRDAX_MOUNT=$mount_dir timeout 240 "$1" --gtest_brief=1 || failed=1
+MIRDAX_MOUNT=$mount_dir MIRDAX_OPTIONS=$2 timeout 240 "$1" --gtest_brief=1 || failed=1
 unmount_copy 0
 fsck_clean 0
 mount_copy 0 ''
