@@ -186,7 +186,7 @@ clean_set() {
   trap '' INT TERM
   if [ $status != 0 ] && [ -n "$set_dir" ]; then
     for path in "$set_dir"/[0-9]*.log; do
-      [ ! -s "$path" ] || { echo "--- $(basename "$path")"; tail -n 25 "$path"; } >&2
+      [ ! -s "$path" ] || { echo "--- $(basename "$path")"; tail -n 15 "$path"; } >&2
     done
   fi
   [ -z "$mount_dir" ] || ! is_mounted "$mount_dir" || umount "$mount_dir" 2>/dev/null ||

@@ -40,9 +40,17 @@ check_balances
 as_postgres "$bin/pgbench" -n -c 4 -j 2 -T 20 >"$scratch/pgbench" 2>&1 &
 load=$!
 sleep 5
-kill -KILL "$(head -n 1 "$mount_dir/pg/postmaster.pid")"
+server=$(head -n 1 "$mount_dir/pg/postmaster.pid")
+kill -KILL "$server"
 wait $load || true
-sleep 1
+deadline=$((SECONDS + 30))
+until ! grep -q '^State:[[:space:]]*[^Z]' "/proc/$server/status" 2>/dev/null; do
+  [ $SECONDS -lt $deadline ] || fail "the server survived SIGKILL"
+  sleep 0.1
+done
+# Where process 1 reaps nobody, the dead server stays a zombie that PostgreSQL takes for alive.
+rm -f "$mount_dir/pg/postmaster.pid"
+sleep 1 # its children end by themselves
 start_server
 say_time "recovered"
 check_balances

@@ -73,7 +73,7 @@ class Set : public ::testing::TestWithParam<size_t> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Ways, Set, ::testing::Values(0, 64 * 1024),
-                         [](const auto& info) { return info.param == 0 ? "Written" : "Inline"; });
+                         [](const auto& way) { return way.param == 0 ? "Written" : "Inline"; });
 
 TEST_P(Set, BlankMirrorsAreFilledAndThenInSyncOnEveryCopysRecord) {
   MarkInUse(40);
