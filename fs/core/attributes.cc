@@ -50,6 +50,12 @@ std::string FullName(const XattrName& name) {
   return name.name;
 }
 
+void SetTime(InodeDisk& disk, TimeIndex index, const std::optional<Timestamp>& time) {
+  if (!time) return;
+  disk.seconds[index] = time->seconds;
+  disk.nanoseconds[index] = time->nanoseconds;
+}
+
 bool TakesUserXattrs(const InodeDisk& disk) { return IsRegular(disk) || IsDirectory(disk); }
 
 }  // namespace
@@ -84,14 +90,9 @@ Status AttributeOperations::Change(Inode& inode, const AttributeChange& change) 
   if (change.mode) disk.mode = (disk.mode & ~kPermissions) | (*change.mode & kPermissions);
   if (change.uid) disk.uid = *change.uid;
   if (change.gid) disk.gid = *change.gid;
-  const auto set_time = [&disk](TimeIndex index, const std::optional<Timestamp>& time) {
-    if (!time) return;
-    disk.seconds[index] = time->seconds;
-    disk.nanoseconds[index] = time->nanoseconds;
-  };
-  set_time(kAtime, change.atime);
-  set_time(kMtime, change.mtime);
-  set_time(kCtime, change.ctime);
+  SetTime(disk, kAtime, change.atime);
+  SetTime(disk, kMtime, change.mtime);
+  SetTime(disk, kCtime, change.ctime);
   return volume_.WriteInode(tx, inode);
 }
 

@@ -36,13 +36,14 @@ bool VisitAround(const PendingMap& pending, const Mapping& mapping,
 Status WalkFile(MetaReader& reader, const Inode& inode, uint64_t first, uint64_t end,
                 const std::function<bool(const Segment&)>& visit) {
   const PendingMap& pending = inode.pending;
-  return ExtentTree::Walk(reader, inode.disk, first, end, [&](const Mapping& mapping) {
-    if (!mapping.hole() && !mapping.unwritten) {
-      return visit(
-          Segment{mapping.file_block, mapping.length, mapping.pool_block, SegmentState::kWritten});
-    }
-    return VisitAround(pending, mapping, visit);
-  });
+  return ExtentTree::Walk(reader, inode.disk, first, end,
+                          [&](const Mapping& mapping) MIRDAX_NO_THREAD_SAFETY_ANALYSIS {
+                            if (!mapping.hole() && !mapping.unwritten) {
+                              return visit(Segment{mapping.file_block, mapping.length,
+                                                   mapping.pool_block, SegmentState::kWritten});
+                            }
+                            return VisitAround(pending, mapping, visit);
+                          });
 }
 
 Result<std::vector<Segment>> MapFile(MetaReader& reader, const Inode& inode, uint64_t first,

@@ -392,21 +392,20 @@ Result<std::string> Namespace::ReadLink(Ino ino) {
   std::string target;
   {
     ReadLock lock(inode->mutex);
-    const InodeDisk& disk = inode->disk;
     if (inode->freed) return Fail(ErrorCode::kNotFound);
-    if (!IsSymlink(disk)) return Fail(ErrorCode::kInvalid);
-    const bool inlined = (disk.flags & kInodeInlineLink) != 0;
-    if (disk.size > (inlined ? kInlineSymlinkMax : kMaxTarget)) {
-      return Fail(ErrorCode::kCorrupt, "symlink {} of {} bytes", ino, disk.size);
+    if (!IsSymlink(inode->disk)) return Fail(ErrorCode::kInvalid);
+    const bool inlined = (inode->disk.flags & kInodeInlineLink) != 0;
+    if (inode->disk.size > (inlined ? kInlineSymlinkMax : kMaxTarget)) {
+      return Fail(ErrorCode::kCorrupt, "symlink {} of {} bytes", ino, inode->disk.size);
     }
     if (inlined) {
-      target.assign(reinterpret_cast<const char*>(disk.payload.data()), disk.size);
+      target.assign(reinterpret_cast<const char*>(inode->disk.payload.data()), inode->disk.size);
     } else {
-      MIRDAX_ASSIGN(const Mapping mapping, ExtentTree::Find(*volume_.transactions, disk, 0));
+      MIRDAX_ASSIGN(const Mapping mapping, ExtentTree::Find(*volume_.transactions, inode->disk, 0));
       if (mapping.hole()) return Fail(ErrorCode::kCorrupt, "symlink {} without a target", ino);
       target.assign(reinterpret_cast<const char*>(
-                        volume_.region.At(mapping.pool_block * kBlockSize, disk.size)),
-                    disk.size);
+                        volume_.region.At(mapping.pool_block * kBlockSize, inode->disk.size)),
+                    inode->disk.size);
     }
   }
   reader_.Accessed(*inode);

@@ -15,6 +15,10 @@ uint64_t PendingBytesOf(const Inode& inode) MIRDAX_REQUIRES_SHARED(inode.mutex) 
   return inode.pending.blocks() * kBlockSize + inode.dirty.bytes();
 }
 
+Timestamp TimeOf(const InodeDisk& disk, TimeIndex index) {
+  return {disk.seconds[index], disk.nanoseconds[index]};
+}
+
 }  // namespace
 
 VolumeContext::VolumeContext(Pool& pool, PrivateStore& store, Clock& clock_seam,
@@ -109,13 +113,10 @@ Attributes VolumeContext::AttributesOf(const Inode& inode) const {
   }
   result.size = IsRegular(disk) ? inode.size : disk.size;
   result.blocks = (disk.blocks + inode.pending.reserved_blocks()) * (kBlockSize / 512);
-  const auto time = [&disk](TimeIndex index) {
-    return Timestamp{disk.seconds[index], disk.nanoseconds[index]};
-  };
-  result.atime = time(kAtime);
-  result.mtime = time(kMtime);
-  result.ctime = time(kCtime);
-  result.btime = time(kBtime);
+  result.atime = TimeOf(disk, kAtime);
+  result.mtime = TimeOf(disk, kMtime);
+  result.ctime = TimeOf(disk, kCtime);
+  result.btime = TimeOf(disk, kBtime);
   return result;
 }
 
