@@ -53,8 +53,8 @@ Status ReplyXattr(fuse_req_t request, std::string_view value, size_t size) {
 void GetAttributes(fuse_req_t request, fuse_ino_t ino, fuse_file_info* /*file*/) {
   Answer(request, [&](Front& front) -> Status {
     MIRDAX_ASSIGN(const Attributes attributes, front.volume.GetAttributes(ino));
-    const struct stat values = ToStat(attributes);
-    fuse_reply_attr(request, &values, kCacheSeconds);
+    const struct stat values = ToStat(front, attributes);
+    fuse_reply_attr(request, &values, AttributeSeconds(front));
     return {};
   });
 }
@@ -71,8 +71,8 @@ void SetAttributes(fuse_req_t request, fuse_ino_t ino, struct stat* values, int 
       if (!S_ISDIR(before.mode) && cleared != before.mode) change.mode = cleared & 07777U;
     }
     MIRDAX_ASSIGN(const Attributes after, front.volume.SetAttributes(ino, change));
-    const struct stat reply = ToStat(after);
-    fuse_reply_attr(request, &reply, kCacheSeconds);
+    const struct stat reply = ToStat(front, after);
+    fuse_reply_attr(request, &reply, AttributeSeconds(front));
     return {};
   });
 }
@@ -158,7 +158,7 @@ void StatExtended(fuse_req_t request, fuse_ino_t ino, int /*flags*/, int /*mask*
     out.stx_mtime = time(a.mtime);
     out.stx_ctime = time(a.ctime);
     out.stx_btime = time(a.btime);
-    fuse_reply_statx(request, 0, &out, kCacheSeconds);
+    fuse_reply_statx(request, 0, &out, AttributeSeconds(front));
     return {};
   });
 }

@@ -135,6 +135,12 @@ void Allocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t 
 }
 
 void Seek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_file_info* /*file*/) {
+  if (FrontOf(request).writeback) {
+    // The kernel asks without flushing first: what it still holds would look like a hole, and cp
+    // would lose it. Without our answer it takes the whole file for data.
+    fuse_reply_err(request, ENOSYS);
+    return;
+  }
   Answer(request, [&](Front& front) -> Status {
     if (whence != SEEK_DATA && whence != SEEK_HOLE) return Fail(ErrorCode::kInvalid);
     if (offset < 0) return Fail(ErrorCode::kNoSuchDevice);

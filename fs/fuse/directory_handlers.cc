@@ -34,7 +34,7 @@ class EntryBuffer {
   bool AddPlus(fuse_req_t request, const DirEntry& entry, const Attributes* attributes) {
     fuse_entry_param parameters{};
     if (attributes != nullptr) {
-      parameters = ToEntry(*attributes);
+      parameters = ToEntry(FrontOf(request), *attributes);
     } else {
       parameters.attr.st_ino = entry.ino;
       parameters.attr.st_mode = FileType(entry);

@@ -15,6 +15,11 @@ namespace mirdax::fuse {
 // This kernel is the only writer: what it has cached stays true until it changes it itself. It
 // invalidates what its own requests change (links, sizes, times of both parents of a rename).
 inline constexpr double kCacheSeconds = 86400;
+// With writeback the kernel does not notice that a flush has changed the blocks of a file.
+inline constexpr double kWritebackAttributeSeconds = 1;
+inline double AttributeSeconds(const Front& front) {
+  return front.writeback ? kWritebackAttributeSeconds : kCacheSeconds;
+}
 
 inline Front& FrontOf(fuse_req_t request) {
   return *static_cast<Front*>(fuse_req_userdata(request));
@@ -46,8 +51,8 @@ void AnswerStatus(fuse_req_t request, Body&& body) noexcept {
   });
 }
 
-struct stat ToStat(const Attributes& attributes);
-fuse_entry_param ToEntry(const Attributes& attributes);
+struct stat ToStat(const Front& front, const Attributes& attributes);
+fuse_entry_param ToEntry(const Front& front, const Attributes& attributes);
 // Answers with a name's inode; takes the lookup count back when the kernel does not take it (I1).
 void ReplyEntry(fuse_req_t request, Front& front, const Attributes& attributes);
 

@@ -65,7 +65,7 @@ void ReplyError(fuse_req_t request, const Error& error) {
   fuse_reply_err(request, ToErrno(error.code));
 }
 
-struct stat ToStat(const Attributes& attributes) {
+struct stat ToStat(const Front& front, const Attributes& attributes) {
   struct stat out;
   std::memset(&out, 0, sizeof(out));
   out.st_ino = attributes.ino;
@@ -77,24 +77,26 @@ struct stat ToStat(const Attributes& attributes) {
   out.st_size = static_cast<off_t>(attributes.size);
   out.st_blksize = kBlockSize;
   out.st_blocks = static_cast<blkcnt_t>(attributes.blocks);
+  // The kernel may hold data that we have not seen; archivers take no blocks for no data.
+  if (front.writeback && out.st_blocks == 0 && S_ISREG(out.st_mode)) out.st_blocks = 1;
   out.st_atim = ToTimespec(attributes.atime);
   out.st_mtim = ToTimespec(attributes.mtime);
   out.st_ctim = ToTimespec(attributes.ctime);
   return out;
 }
 
-fuse_entry_param ToEntry(const Attributes& attributes) {
+fuse_entry_param ToEntry(const Front& front, const Attributes& attributes) {
   fuse_entry_param entry{};
   entry.ino = attributes.ino;
   entry.generation = attributes.generation;
-  entry.attr = ToStat(attributes);
-  entry.attr_timeout = kCacheSeconds;
+  entry.attr = ToStat(front, attributes);
+  entry.attr_timeout = AttributeSeconds(front);
   entry.entry_timeout = kCacheSeconds;
   return entry;
 }
 
 void ReplyEntry(fuse_req_t request, Front& front, const Attributes& attributes) {
-  const fuse_entry_param entry = ToEntry(attributes);
+  const fuse_entry_param entry = ToEntry(front, attributes);
   if (fuse_reply_entry(request, &entry) != 0) front.volume.Forget(attributes.ino, 1);
 }
 
