@@ -62,16 +62,17 @@ class PathFinder {
 
   // The name of a directory above a finding: sought in its parent alone, and remembered.
   const std::optional<Name>& NameOf(Ino ino) {
-    const auto [at, made] = names_.try_emplace(ino);
-    if (!made || !IsDirectory(ino)) return at->second;
+    const auto found = names_.try_emplace(ino);
+    std::optional<Name>& name = found.first->second;
+    if (!found.second || !IsDirectory(ino)) return name;
     const Ino parent = context_.Inode(ino).parent;
-    if (!IsDirectory(parent)) return at->second;
+    if (!IsDirectory(parent)) return name;
     ForEachEntry(parent, [&](const DirEntryView& entry) {
       if (entry.ino != ino) return true;
-      at->second.emplace(parent, std::string(entry.name));
+      name.emplace(parent, std::string(entry.name));
       return false;
     });
-    return at->second;
+    return name;
   }
 
   // "" when it does not lead to the root.
