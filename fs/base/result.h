@@ -36,10 +36,12 @@ tl::unexpected<Error> Fail(ErrorCode code, fmt::format_string<Args...> format, A
 // Passes an error on, or binds the value:  MIRDAX_ASSIGN(auto view, store.Read(block));
 #define MIRDAX_ASSIGN(declaration, expression) \
   MIRDAX_ASSIGN_INNER(MIRDAX_CONCAT(mirdax_result_, __LINE__), declaration, expression)
+// NOLINTBEGIN(bugprone-macro-parentheses): a name and a declaration take none
 #define MIRDAX_ASSIGN_INNER(name, declaration, expression) \
   auto name = (expression);                                \
   if (!name) [[unlikely]]                                  \
     return ::tl::unexpected(std::move(name).error());      \
   declaration = std::move(*name)
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace mirdax
