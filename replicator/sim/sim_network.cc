@@ -30,7 +30,6 @@ class SimTarget final : public DataTarget {
     return windows_;
   }
   void Close() override {
-    closed = true;
     windows_.clear();
     if (node_.target_ == this) node_.target_ = nullptr;
   }
@@ -51,7 +50,6 @@ class SimTarget final : public DataTarget {
   }
 
   bool connected = false;
-  bool closed = false;
 
  private:
   SimNode& node_;
@@ -83,7 +81,12 @@ class SimChannel final : public FrameChannel {
       : network_(network),
         node_(node),
         session_(std::make_unique<ControlSession>(*node.copy_, network.next_session_++, "sim",
-                                                  node.key_, network.random_, "direct")) {}
+                                                  node.key_, network.random_, "direct")) {
+    node_.channels_.insert(this);
+  }
+  SimChannel(const SimChannel&) = delete;
+  SimChannel& operator=(const SimChannel&) = delete;
+  ~SimChannel() override { node_.channels_.erase(this); }
 
   Status Send(const Frame& frame, Deadline) override {
     if (node_.cut_ || session_ == nullptr) return Fail(ErrorCode::kPeerLost, "cut");
@@ -117,11 +120,17 @@ class SimChannel final : public FrameChannel {
   std::deque<Frame> requests_;
 };
 
+void SimNode::StopServing() {
+  copy_ = nullptr;
+  for (SimChannel* channel : channels_) channel->Cut();
+}
+
 // The primary's end of a data connection. What is posted waits here until somebody polls; then
 // writes take effect in a random order, each before the message that followed it.
 class SimLink final : public DataLink {
  public:
-  SimLink(SimNetwork& network, SimNode& node) : network_(network), node_(node) {}
+  SimLink(SimNetwork& network, SimNode& node, const Cookie& cookie)
+      : network_(network), node_(node), cookie_(cookie) {}
 
   void SetWindows(std::vector<RemoteWindow> windows) override { windows_ = std::move(windows); }
   Status Write(uint64_t offset, std::span<const std::byte> bytes, Deadline) override {
@@ -139,10 +148,10 @@ class SimLink final : public DataLink {
     return {};
   }
   Result<bool> Poll(std::vector<std::byte>& message) override {
-    if (node_.cut_) return Fail(ErrorCode::kPeerLost, "cut");
+    if (node_.cut_ || broken_) return Fail(ErrorCode::kPeerLost, "cut");
     if (node_.frozen_ || batches_.empty()) return false;
     if (!Deliver(batches_.front(), message)) {
-      node_.cut_ = true;
+      broken_ = true;
       return Fail(ErrorCode::kPeerLost, "cut");
     }
     batches_.pop_front();
@@ -166,7 +175,7 @@ class SimLink final : public DataLink {
 
   bool Deliver(Batch& batch, std::vector<std::byte>& reply) {
     SimTarget* target = node_.target_;
-    if (target == nullptr || target->closed) return false;
+    if (target == nullptr || target->endpoint().cookie != cookie_) return false;
     std::shuffle(batch.writes.begin(), batch.writes.end(), network_.order_);
     for (const PostedWrite& write : batch.writes) {
       if (!node_.CountDelivery() || !target->Place(write.key, write.address, write.bytes))
@@ -186,6 +195,8 @@ class SimLink final : public DataLink {
 
   SimNetwork& network_;
   SimNode& node_;
+  const Cookie cookie_;
+  bool broken_ = false;
   std::vector<RemoteWindow> windows_;
   std::vector<PostedWrite> writes_;
   std::deque<Batch> batches_;
@@ -216,7 +227,7 @@ class SimDialer final : public MirrorDialer {
         node->target_->endpoint().cookie != endpoint.cookie)
       return Fail(ErrorCode::kPeerLost, "connection refused");
     node->target_->connected = true;
-    return std::make_unique<SimLink>(network_, *node);
+    return std::make_unique<SimLink>(network_, *node, endpoint.cookie);
   }
   bool has_threads() const noexcept override { return false; }
   // Everything that can arrive arrives when it is polled: waiting means that time passes.

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,8 @@ class SimNode final : public DataTargetFactory {
     copy_ = &copy;
     key_ = std::move(key);
   }
-  void StopServing() { copy_ = nullptr; }
+  // As SIGKILL of the daemon: its sessions are gone. Before the copy is destroyed.
+  void StopServing();
 
   void set_frozen(bool frozen) { frozen_ = frozen; }  // answers nothing, loses nothing
   void set_cut(bool cut) { cut_ = cut; }              // connections break, new ones are refused
@@ -69,6 +71,7 @@ class SimNode final : public DataTargetFactory {
   friend class SimLink;
   friend class SimChannel;
   friend class SimTarget;
+  friend class SimDialer;
 
   bool CountDelivery();  // false: the connection breaks here
 
@@ -80,6 +83,7 @@ class SimNode final : public DataTargetFactory {
   bool cut_ = false;
   size_t cut_after_ = SIZE_MAX;
   class SimTarget* target_ = nullptr;
+  std::set<class SimChannel*> channels_;
   std::vector<Delivery> log_;
 };
 
@@ -100,6 +104,7 @@ class SimNetwork {
 
  private:
   friend class SimNode;
+  friend class SimTarget;
   friend class SimChannel;
   friend class SimLink;
   friend class SimDialer;
