@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "fs/base/check.h"
 #include "fs/core/replay.h"
@@ -23,6 +25,16 @@ constexpr uint64_t kDrainBytes = uint64_t{1} << 20;
 
 bool Inside(const PoolRange& outer, uint64_t offset, uint64_t length) {
   return offset >= outer.offset && offset <= outer.end() && length <= outer.end() - offset;
+}
+
+// Stores only where something else is: a sparse pool stays sparse.
+void ZeroBlocks(Region& region, const PoolRange& range) {
+  constexpr std::array<std::byte, kBlockSize> kZeros{};
+  for (uint64_t at = range.offset; at < range.end(); at += kBlockSize) {
+    const uint64_t length = std::min(kBlockSize, range.end() - at);
+    if (std::memcmp(region.At(at, length), kZeros.data(), length) != 0)
+      region.StreamZeros(at, length);
+  }
 }
 
 }  // namespace
@@ -317,7 +329,7 @@ Status MirrorCopy::Store(const DataRequest& request) {
       region_.Stream(range.offset, rest.first(range.length));
       rest = rest.subspan(range.length);
     } else if (header.type == DataType::kFillZero) {
-      region_.StreamZeros(range.offset, range.length);
+      ZeroBlocks(region_, range);
     } else {
       region_.Flush(range.offset, range.length);
     }
