@@ -28,11 +28,11 @@ bool Inside(const PoolRange& outer, uint64_t offset, uint64_t length) {
 }
 
 // Stores only where something else is: a sparse pool stays sparse.
-void ZeroBlocks(Region& region, const PoolRange& range) {
-  constexpr std::array<std::byte, kBlockSize> kZeros{};
-  for (uint64_t at = range.offset; at < range.end(); at += kBlockSize) {
-    const uint64_t length = std::min(kBlockSize, range.end() - at);
-    if (std::memcmp(region.At(at, length), kZeros.data(), length) != 0)
+void ZeroBlocks(Region& region, const PoolRange& zeros) {
+  constexpr std::array<std::byte, kBlockSize> kZeroBlock{};
+  for (uint64_t at = zeros.offset; at < zeros.end(); at += kBlockSize) {
+    const uint64_t length = std::min(kBlockSize, zeros.end() - at);
+    if (std::memcmp(region.At(at, length), kZeroBlock.data(), length) != 0)
       region.StreamZeros(at, length);
   }
 }
