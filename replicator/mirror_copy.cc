@@ -329,7 +329,7 @@ Status MirrorCopy::Store(const DataRequest& request) {
       region_.Stream(range.offset, rest.first(range.length));
       rest = rest.subspan(range.length);
     } else if (header.type == DataType::kFillZero) {
-      ZeroBlocks(region_, range);
+      ZeroBlocks(region_, {range.offset, range.length});
     } else {
       region_.Flush(range.offset, range.length);
     }
