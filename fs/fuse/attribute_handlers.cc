@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Requests about attributes, extended attributes and the filesystem as a whole.
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include <cstring>

@@ -81,7 +81,7 @@ void ReadDirectory(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset
                    fuse_file_info* /*file*/) {
   Answer(request, [&](Front& front) -> Status {
     EntryBuffer buffer(size);
-    const Status status = front.volume.ReadDirectory(
+    Status status = front.volume.ReadDirectory(
         ino, static_cast<uint64_t>(offset), false,
         [&](const DirEntry& entry, const Attributes*) { return buffer.Add(request, entry); });
     // An error after some entries comes up again at the next read.
@@ -96,7 +96,7 @@ void ReadDirectoryPlus(fuse_req_t request, fuse_ino_t ino, size_t size, off_t of
   Answer(request, [&](Front& front) -> Status {
     EntryBuffer buffer(size);
     std::vector<Ino> counted;  // lookup counts that the reply hands to the kernel
-    const Status status =
+    Status status =
         front.volume.ReadDirectory(ino, static_cast<uint64_t>(offset), true,
                                    [&](const DirEntry& entry, const Attributes* attributes) {
                                      if (attributes != nullptr) counted.push_back(attributes->ino);

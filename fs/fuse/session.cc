@@ -63,6 +63,7 @@ void Session::BlockSignals() {
 Result<std::unique_ptr<Session>> Session::Mount(Front& front, const SessionOptions& options) {
   std::vector<std::string> words = Arguments(options);
   std::vector<char*> argv;
+  argv.reserve(words.size());
   for (std::string& word : words) argv.push_back(word.data());
   fuse_args args = FUSE_ARGS_INIT(static_cast<int>(argv.size()), argv.data());
   fuse_session* raw = fuse_session_new(&args, &Operations(), sizeof(fuse_lowlevel_ops), &front);
@@ -136,13 +137,14 @@ void Session::RaiseReadAhead() const {
 void Session::EndServing(int signal_number) {
   spdlog::info("{}: ending on signal {}", options_.directory, signal_number);
   // Served by the workers; this thread holds nothing that they need (R10).
-  if (umount2(options_.directory.c_str(), UMOUNT_NOFOLLOW) != 0)
+  if (umount2(options_.directory.c_str(), UMOUNT_NOFOLLOW) != 0) {
     spdlog::info("{}: in use or not ours to unmount ({}); detaching", options_.directory,
                  strerror(errno));
-  else
-    for (auto waited = std::chrono::nanoseconds(0); !served_ && waited < kPatience;
-         waited += std::chrono::nanoseconds(kTickNanoseconds))
+  } else {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!served_ && std::chrono::steady_clock::now() < deadline)
       std::this_thread::sleep_for(std::chrono::nanoseconds(kTickNanoseconds));
+  }
   fuse_session_exit(session_);
   while (!served_) {
     pthread_kill(main_thread_, kWakeSignal);

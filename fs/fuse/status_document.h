@@ -41,6 +41,6 @@ struct MountReport {
 // replacement characters. Always shorter than kMaxStatusBytes: long texts are cut.
 std::string RenderStatus(const MountReport& report);
 
-inline constexpr size_t kMaxStatusBytes = 64 * 1024;
+inline constexpr size_t kMaxStatusBytes = size_t{64} * 1024;
 
 }  // namespace mirdax
