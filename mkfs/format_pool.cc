@@ -101,10 +101,11 @@ Result<FormatPoolReport> FormatPool(const std::string& path, const FormatPoolOpt
   std::optional<NewFile> created;
   struct stat info = {};
   if (stat(path.c_str(), &info) != 0 && errno == ENOENT) {
-    if (!options.size)
+    if (!options.size) {
       return Fail(ErrorCode::kNotFound,
                   "{}: there is no such file or device; give a size with -s to create a file",
                   path);
+    }
     // Nothing is created for a format that will be refused.
     auto planned = PlanFormat(*options.size, format);
     if (!planned) return At(path, planned.error());
@@ -141,7 +142,9 @@ Result<FormatPoolReport> FormatPool(const std::string& path, const FormatPoolOpt
   report.format = *formatted;
   // The file's size and its blocks, beyond the pages that the region has made durable.
   if (!file->is_device() && fsync(file->fd()) != 0) return Fail(FromErrno(errno, path));
-  if (created) MIRDAX_TRY(created->Keep());
+  if (created) {
+    MIRDAX_TRY(created->Keep());
+  }
   return report;
 }
 
