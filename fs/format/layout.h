@@ -36,7 +36,7 @@ inline constexpr uint64_t kLinesPerBlock = kBlockSize / kLineSize;
 inline constexpr uint64_t kSuperblockOffset = 0;
 inline constexpr uint64_t kPrivateBlockOffset = 2 * kBlockSize;
 inline constexpr uint64_t kCommitLineOffset = 4 * kBlockSize;
-inline constexpr uint64_t kDynamicAreaOffset = 64 * 1024;
+inline constexpr uint64_t kDynamicAreaOffset = uint64_t{64} * 1024;
 
 inline constexpr uint64_t kMaxMirrors = 8;
 inline constexpr uint64_t kMaxNameLength = 255;
