@@ -27,7 +27,8 @@ bool Inside(const PoolRange& outer, uint64_t offset, uint64_t length) {
   return offset >= outer.offset && offset <= outer.end() && length <= outer.end() - offset;
 }
 
-// Stores only where something else is: a sparse pool stays sparse.
+// Stores only where something else is: a sparse pool stays sparse. What reads as zero may still be
+// in flight from a fill that broke off, so all of it is flushed.
 void ZeroBlocks(Region& region, const PoolRange& zeros) {
   constexpr std::array<std::byte, kBlockSize> kZeroBlock{};
   for (uint64_t at = zeros.offset; at < zeros.end(); at += kBlockSize) {
@@ -35,6 +36,7 @@ void ZeroBlocks(Region& region, const PoolRange& zeros) {
     if (std::memcmp(region.At(at, length), kZeroBlock.data(), length) != 0)
       region.StreamZeros(at, length);
   }
+  region.Flush(zeros.offset, zeros.length);
 }
 
 }  // namespace
