@@ -8,7 +8,7 @@ verify() { # NAME OPTION...
   local name=$1
   shift
   fio --name="$name" --directory="$mount_dir" --size=64M --verify=crc32c --verify_fatal=1 \
-    --do_verify=1 --randrepeat=1 --output="$scratch/$name" "$@" ||
+    --do_verify=1 --randrepeat=1 --output="$scratch/$name" --verify_state_save=0 "$@" ||
     { cat "$scratch/$name" >&2; fail "fio $name"; }
   say_time "$name"
 }
