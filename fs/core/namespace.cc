@@ -288,13 +288,13 @@ Result<Attributes> Namespace::Link(Ino ino, Ino new_parent, std::string_view new
   Attributes result;
   TxId last = 0;
   const Status done = volume_.Retry([&]() -> Status {
-    WriteLock dir_lock(dir->mutex);
-    MIRDAX_TRY(CheckDirectory(*dir));
     {
-      // A directory cannot be linked, and must not be locked after another one.
+      // Before the directory is locked: two directories are locked in no order here.
       ReadLock lock(inode->mutex);
       if (IsDirectory(inode->disk)) return Fail(ErrorCode::kPermission);
     }
+    WriteLock dir_lock(dir->mutex);
+    MIRDAX_TRY(CheckDirectory(*dir));
     WriteLock lock(inode->mutex);
     if (inode->freed) return Fail(ErrorCode::kNotFound);
     if (inode->disk.nlink >= kMaxLinks) return Fail(ErrorCode::kTooManyLinks);

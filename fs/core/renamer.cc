@@ -176,7 +176,8 @@ Status Renamer::Exchange(const Place& from, const Place& to, Inode& source, Inod
   return {};
 }
 
-Status Renamer::RenameLocked(const Place& from, const Place& to, uint32_t flags, Outcome& outcome) {
+Status Renamer::RenameLocked(const Place& from, const Place& to, uint32_t flags,
+                             bool have_rename_mutex, Outcome& outcome) {
   from.dir->AssertLocked();
   to.dir->AssertLocked();
   const bool exchange = (flags & RENAME_EXCHANGE) != 0;
@@ -208,12 +209,22 @@ Status Renamer::RenameLocked(const Place& from, const Place& to, uint32_t flags,
     return {};
   }
 
+  constexpr uint8_t kDirType = 4;  // DT_DIR
+  const bool source_directory = source_slot.type == kDirType;
+  const bool target_directory = target_slot && target_slot->type == kDirType;
+  if (source_directory && target_directory && !have_rename_mutex) {
+    outcome.needs_rename_mutex = true;
+    return {};
+  }
+
   MIRDAX_ASSIGN(const InodeRef source, volume_.Get(source_slot.ino));
   InodeRef target;
   if (target_slot) {
     MIRDAX_ASSIGN(target, volume_.Get(target_slot->ino));
   }
-  const bool source_first = !target || source->ino < target->ino;
+  // A directory before a file, which may have another link in that directory; else by number.
+  bool source_first = !target || source->ino < target->ino;
+  if (target && source_directory != target_directory) source_first = source_directory;
   TwoLocks locks(source_first ? source.get() : target.get(),
                  source_first ? target.get() : source.get());
   MIRDAX_TRY(CheckKinds(from, to, *source, target.get(), exchange));
@@ -222,9 +233,16 @@ Status Renamer::RenameLocked(const Place& from, const Place& to, uint32_t flags,
 }
 
 Status Renamer::RenameBetween(Place& from, Place& to, uint32_t flags, Outcome& outcome) {
+  outcome = {};  // of an earlier attempt
   if (from.dir == to.dir) {
+    {
+      TwoLocks lock(from.dir, nullptr);
+      const Status done = RenameLocked(from, to, flags, false, outcome);
+      if (!outcome.needs_rename_mutex) return done;
+    }
+    MutexLock rename_lock(rename_mutex_);
     TwoLocks lock(from.dir, nullptr);
-    return RenameLocked(from, to, flags, outcome);
+    return RenameLocked(from, to, flags, true, outcome);
   }
   MutexLock rename_lock(rename_mutex_);
   MIRDAX_ASSIGN(from.ancestors, Ancestors(from.dir->ino));
@@ -233,7 +251,7 @@ Status Renamer::RenameBetween(Place& from, Place& to, uint32_t flags, Outcome& o
   if (Contains(to.ancestors, from.dir->ino)) from_first = true;
   if (Contains(from.ancestors, to.dir->ino)) from_first = false;
   TwoLocks locks(from_first ? from.dir : to.dir, from_first ? to.dir : from.dir);
-  return RenameLocked(from, to, flags, outcome);
+  return RenameLocked(from, to, flags, true, outcome);
 }
 
 Status Renamer::Rename(Ino parent, std::string_view name, Ino new_parent, std::string_view new_name,

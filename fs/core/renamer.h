@@ -13,7 +13,9 @@ namespace mirdax {
 // One transaction: no crash shows both names or none.
 //
 // Threads: Rename() by any.
-// Locks: the rename mutex for renames between directories: under it no directory's parent changes,
+// Locks: the rename mutex for renames between directories, and of two subdirectories of one (else
+//        X then its sibling Y here, Y then its child Z in a removal, and Z then X in a rename between
+//        directories could wait for each other). Under it no directory's parent changes,
 //        so "is this an ancestor" stays true. Then the two directories (an ancestor first, else by
 //        number), then the two inodes by number; neither of these can be one of the directories or
 //        an ancestor of one (checked before they are locked).
@@ -33,6 +35,7 @@ class Renamer {
   struct Outcome {
     TxId transaction = 0;
     Ino replaced = 0;  // lost a link
+    bool needs_rename_mutex = false;  // nothing was done: two subdirectories of one directory
   };
 
   // `dir` and everything above it.
@@ -40,7 +43,8 @@ class Renamer {
   Status RenameBetween(Place& from, Place& to, uint32_t flags, Outcome& outcome)
       MIRDAX_EXCLUDES(rename_mutex_);
   // Both directories are locked exclusively.
-  Status RenameLocked(const Place& from, const Place& to, uint32_t flags, Outcome& outcome);
+  Status RenameLocked(const Place& from, const Place& to, uint32_t flags, bool have_rename_mutex,
+                      Outcome& outcome);
   Status CheckKinds(const Place& from, const Place& to, const Inode& source, const Inode* target,
                     bool exchange);
   Status Move(const Place& from, const Place& to, Inode& source, Inode* target, Outcome& outcome);

@@ -2,6 +2,7 @@
 #include "fs/fuse/operations.h"
 
 #include <spdlog/spdlog.h>
+#include <array>
 
 #include <atomic>
 #include <cstring>
@@ -112,11 +113,11 @@ void Init(void* user_data, fuse_conn_info* connection) {
   // Locks (POSIX, flock) stay in the kernel: nobody else could hold one. AUTO_INVAL_DATA stays off
   // for the same reason. ATOMIC_O_TRUNC stays off so that the kernel clears set-id bits of a file
   // truncated by open. Splicing stays off: pipes cost more than the one copy into PM.
-  for (const uint64_t capability :
-       {FUSE_CAP_ASYNC_READ, FUSE_CAP_ASYNC_DIO, FUSE_CAP_DONT_MASK, FUSE_CAP_READDIRPLUS,
-        FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_POSIX_ACL,
-        FUSE_CAP_CACHE_SYMLINKS, FUSE_CAP_NO_OPENDIR_SUPPORT})
-    Want(*connection, capability);
+  constexpr std::array<uint64_t, 9> kWanted = {
+      FUSE_CAP_ASYNC_READ,  FUSE_CAP_ASYNC_DIO,        FUSE_CAP_DONT_MASK,
+      FUSE_CAP_READDIRPLUS, FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_PARALLEL_DIROPS,
+      FUSE_CAP_POSIX_ACL,   FUSE_CAP_CACHE_SYMLINKS,   FUSE_CAP_NO_OPENDIR_SUPPORT};
+  for (const uint64_t capability : kWanted) Want(*connection, capability);
   if (front.writeback) Want(*connection, FUSE_CAP_WRITEBACK_CACHE);
   if (!front.direct_io) Want(*connection, FUSE_CAP_NO_OPEN_SUPPORT);
 #ifdef FUSE_CAP_HANDLE_KILLPRIV_V2  // else see init_reply.h

@@ -145,8 +145,13 @@ wait_end() { # COPY SECONDS
 
 # Unmounts cleanly, and waits for the end of the daemon, which must be clean too.
 unmount_copy() { # COPY
-  local code=0
-  umount "$mount_dir" || fail "umount $mount_dir"
+  local code=0 tries
+  # A program that has answered may still be on its way out.
+  for ((tries = 0; tries < 100; tries++)); do
+    ! umount "$mount_dir" 2>/dev/null || break
+    sleep 0.1
+  done
+  ! is_mounted "$mount_dir" || fail "$mount_dir is in use: $(umount "$mount_dir" 2>&1)"
   wait_end "$1" 60 || fail "the daemon of copy $1 did not end within 60 s of umount"
   wait "${daemon[$1]}" || code=$?
   unset "daemon[$1]"

@@ -161,8 +161,9 @@ TEST(Geometry, AHostileFieldIsRefusedOrHarmless) {
       uint64_t value = 0;
       std::memcpy(&value, reinterpret_cast<std::byte*>(&bad) + at, 8);
       const uint64_t bit = uint64_t{1} << random() % 64;
-      const std::array<uint64_t, 6> values = {value ^ bit, bit,           ~uint64_t{0} - i,
-                                              random(),    value + 4096U, value - 4096U};
+      const std::array<uint64_t, 6> values = {
+          value ^ bit, bit,           ~uint64_t{0} - static_cast<uint64_t>(i),
+          random(),    value + 4096U, value - 4096U};
       value = values[random() % values.size()];
       std::memcpy(reinterpret_cast<std::byte*>(&bad) + at, &value, 8);
       const auto g = GeometryOf(bad);
