@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// fabric_floor [PROVIDER [COUNT [SPIN_US]]]: the time of one round trip over libfabric, with nothing of ours
-// in it: a 4 KiB RDMA write and a 64-byte message, answered by a 64-byte message, between two
-// processes on this machine. Prints one line of JSON.
+// fabric_floor [PROVIDER [COUNT [SPIN_US]]]: the time of one round trip over libfabric, with
+// nothing of ours in it: a 4 KiB RDMA write and a 64-byte message, answered by a 64-byte message,
+// between two processes on this machine. Prints one line of JSON.
 //
 // Both ends poll for SPIN_US (default 20), then block. On two cores the answer comes in one spin or
 // only after two wake-ups, which cost several times as much: bench/run tries more than one length.
