@@ -107,7 +107,12 @@ ReplicationOptions ToReplicationOptions(const MountOptions& options) {
   out.mirror_timeout = options.mirror_timeout;
   out.degraded = options.degraded;
   out.no_auth = options.no_auth;
-  out.progress = [](const std::string& line) { fmt::print(stderr, "mount.mirdax: {}\n", line); };
+  // One line that a person watches; scripts find the begin and the end in the log.
+  if (isatty(STDERR_FILENO) != 0) {
+    out.progress = [](const std::string& line) {
+      fmt::print(stderr, "\rmount.mirdax: {}\x1b[K", line);
+    };
+  }
   return out;
 }
 

@@ -60,7 +60,6 @@ class PrimaryReplication::Impl {
   bool ProvablyEqual(const PrivateBlock& block, const MirrorLink& link) const;
   Status BringIn(const PrivateBlock& block);
   Status Fill(MirrorLink& link);
-  void Report(const std::string& line) const;
 
   std::vector<MirrorLink*> InSync() const;
   bool CollectAll(const std::vector<MirrorLink*>& links);
@@ -101,11 +100,6 @@ class PrimaryReplication::Impl {
   bool hurry_ MIRDAX_GUARDED_BY(heartbeat_mutex_) = false;
   std::thread heartbeat_;
 };
-
-void PrimaryReplication::Impl::Report(const std::string& line) const {
-  spdlog::info("{}", line);
-  if (options_.progress) options_.progress(line);
-}
 
 Status PrimaryReplication::Impl::Connect() {
   const PrivateBlock block = private_store_.Get();
@@ -180,7 +174,7 @@ Status PrimaryReplication::Impl::BringIn(const PrivateBlock& block) {
   for (MirrorLink* link : in_sync) {
     MIRDAX_TRY(link->OpenData(options_.fabric, region_.memory()));
     link->SetState(State::kInSync, "");
-    Report(fmt::format("mirror {}: in sync", link->address()));
+    spdlog::info("mirror {}: in sync", link->address());
   }
   // Whoever is about to be filled, or is not here, leaves the list first (R5, R7).
   if (!membership_.MissingFrom(in_sync).empty()) {
@@ -216,6 +210,7 @@ Status PrimaryReplication::Impl::Fill(MirrorLink& link) {
   const EpochId epoch = epoch_;
   OpenGate();
   link.SetState(State::kFilling, "a full copy is being made");
+  spdlog::info("mirror {}: filling it with a full copy", link.address());
   MIRDAX_TRY(link.BeginFill(request));
   MIRDAX_TRY(link.OpenData(options_.fabric, region_.memory()));
   uint64_t copied = 0;
@@ -241,9 +236,10 @@ Status PrimaryReplication::Impl::Fill(MirrorLink& link) {
   }
   OpenGate();
   MIRDAX_TRY(status);
-  Report(fmt::format("mirror {}: in sync, filled with {} MiB in {:.1f} s", link.address(),
-                     copied >> 20,
-                     static_cast<double>(clock_.MonotonicNanoseconds() - begin) / 1e9));
+  spdlog::info("mirror {}: in sync, filled with {} MiB in {:.1f} s", link.address(), copied >> 20,
+               static_cast<double>(clock_.MonotonicNanoseconds() - begin) / 1e9);
+  if (options_.progress)
+    options_.progress(fmt::format("mirror {}: filled with {} MiB\n", link.address(), copied >> 20));
   return {};
 }
 

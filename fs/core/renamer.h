@@ -14,9 +14,9 @@ namespace mirdax {
 //
 // Threads: Rename() by any.
 // Locks: the rename mutex for renames between directories, and of two subdirectories of one (else
-//        X then its sibling Y here, Y then its child Z in a removal, and Z then X in a rename between
-//        directories could wait for each other). Under it no directory's parent changes,
-//        so "is this an ancestor" stays true. Then the two directories (an ancestor first, else by
+//        X then its sibling Y here, Y then its child Z in a removal, and Z then X in a rename
+//        between directories could wait for each other). Under it no directory's parent changes, so
+//        "is this an ancestor" stays true. Then the two directories (an ancestor first, else by
 //        number), then the two inodes by number; neither of these can be one of the directories or
 //        an ancestor of one (checked before they are locked).
 class Renamer {
@@ -34,7 +34,7 @@ class Renamer {
   };
   struct Outcome {
     TxId transaction = 0;
-    Ino replaced = 0;  // lost a link
+    Ino replaced = 0;                 // lost a link
     bool needs_rename_mutex = false;  // nothing was done: two subdirectories of one directory
   };
 

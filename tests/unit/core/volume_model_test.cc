@@ -203,7 +203,8 @@ class Model {
   std::string Text(uint64_t length) {
     std::string text(length, '\0');
     const char first = static_cast<char>('a' + random_() % 26);
-    for (uint64_t i = 0; i < length; ++i) text[i] = static_cast<char>(first + static_cast<char>(i % 4));
+    for (uint64_t i = 0; i < length; ++i)
+      text[i] = static_cast<char>(first + static_cast<char>(i % 4));
     return text;
   }
   static void Zero(std::string& content, uint64_t from, uint64_t to) {
