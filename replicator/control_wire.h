@@ -29,8 +29,8 @@ inline constexpr uint16_t kProtocolMax = 1;
 inline constexpr uint64_t kFeatureTargetFlush = 1;  // the mirror's CPU persists (SyncRequest)
 inline constexpr uint64_t kKnownFeatures = kFeatureTargetFlush;
 
-inline constexpr size_t kMaxFrameBeforeAuth = 4 * 1024;  // payload bytes
-inline constexpr size_t kMaxFrame = 64 * 1024;
+inline constexpr size_t kMaxFrameBeforeAuth = size_t{4} * 1024;  // payload bytes
+inline constexpr size_t kMaxFrame = size_t{64} * 1024;
 
 // Never renumbered.
 enum class FrameType : uint16_t {

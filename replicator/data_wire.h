@@ -19,7 +19,7 @@ namespace mirdax {
 
 inline constexpr uint32_t kDataMagic = 0x44584d44;  // "DMXD"
 inline constexpr uint16_t kDataVersion = 1;
-inline constexpr size_t kMaxDataMessage = 64 * 1024;
+inline constexpr size_t kMaxDataMessage = size_t{64} * 1024;
 inline constexpr size_t kDataWindow = 8;  // requests without an answer yet, at most
 
 enum class DataType : uint16_t {

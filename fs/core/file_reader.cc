@@ -8,7 +8,7 @@
 namespace mirdax {
 namespace {
 
-constexpr int64_t kDay = 24 * 60 * 60;
+constexpr int64_t kDay = int64_t{24} * 60 * 60;
 
 alignas(kBlockSize) constexpr std::array<std::byte, 64 * 1024> kZeros{};
 

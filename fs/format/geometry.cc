@@ -16,9 +16,9 @@ constexpr uint64_t kMaxPoolSize = uint64_t{1} << 52;
 constexpr uint64_t kMinDataBlocks = kMiB / kBlockSize;
 constexpr uint64_t kMaxInodeCount = uint64_t{1} << 32;
 constexpr uint64_t kMinBytesPerInode = 1024;
-constexpr uint64_t kMinChunk = 64 * 1024;
+constexpr uint64_t kMinChunk = uint64_t{64} * 1024;
 constexpr uint64_t kDefaultMaxJournalSize = 256 * kMiB;
-constexpr uint64_t kDefaultBytesPerInode = 16 * 1024;
+constexpr uint64_t kDefaultBytesPerInode = uint64_t{16} * 1024;
 constexpr uint64_t kMaxMapSize = 2 * kMiB;
 // Data of a large pool begins on a huge page, so that it can be mapped with huge pages.
 constexpr uint64_t kLargePool = kGiB;

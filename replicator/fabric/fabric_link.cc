@@ -14,7 +14,7 @@ constexpr size_t kSendSlots = kDataWindow + 2;
 
 // With the tcp provider a write of its own costs a system call here and one on the mirror; copying
 // 16 KiB costs less. A NIC does not need that help.
-constexpr size_t kInlineLimitTcp = 16 * 1024;
+constexpr size_t kInlineLimitTcp = size_t{16} * 1024;
 constexpr size_t kInlineLimitRdma = 512;
 
 // What an operation was, in its context pointer.

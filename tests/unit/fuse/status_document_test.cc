@@ -72,7 +72,7 @@ TEST(StatusDocument, ALabelOfAnyBytesStillMakesJson) {
   MountReport report = Sample();
   report.superblock.label.fill('\xff');
   report.pool = "/\xc3\x28\n\"quote";
-  EXPECT_NO_THROW(json::parse(RenderStatus(report)));
+  EXPECT_TRUE(json::accept(RenderStatus(report)));
 }
 
 TEST(StatusDocument, IsBoundedWhateverThePeersSay) {
