@@ -396,7 +396,8 @@ Status MirrorCopy::Apply() {
   Lsn to = 0;
   {
     const MutexLock state(state_mutex_);
-    if (!consistent_ || !error_.empty() || tail_ == commit_) return {};
+    if (!error_.empty()) return Fail(ErrorCode::kIo, "{}", error_);
+    if (!consistent_ || tail_ == commit_) return {};
     geometry = geometry_;
     from = tail_;
     to = commit_;  // I2

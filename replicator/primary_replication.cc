@@ -18,6 +18,7 @@ namespace mirdax {
 namespace {
 
 constexpr auto kMaxHeartbeat = std::chrono::milliseconds(1000);
+constexpr uint32_t kMaxSpinRounds = 32;                    // a few microseconds
 constexpr auto kApplyPoll = std::chrono::milliseconds(2);  // while space waits for the mirrors
 
 std::string AddressOf(const Member& member) {
@@ -63,6 +64,9 @@ class PrimaryReplication::Impl {
 
   std::vector<MirrorLink*> InSync() const;
   bool CollectAll(const std::vector<MirrorLink*>& links);
+  // Polls for the answers as long as polling has paid lately, then leaves it to a blocking wait: an
+  // answer of a NIC comes sooner than a wake-up, but where cores are few the mirror needs this one.
+  void Spin(const std::vector<MirrorLink*>& links);
   // Takes every failed mirror off the list, durably. REQUIRES: the gate is ours.
   Status EjectFailed();
   void Eject(MirrorLink& link, const std::string& reason);
@@ -88,9 +92,11 @@ class PrimaryReplication::Impl {
   Mutex gate_mutex_;
   CondVar gate_opened_;
   bool gate_closed_ MIRDAX_GUARDED_BY(gate_mutex_) = false;
-  EpochId epoch_{};             // owned with the gate
-  std::optional<Error> ended_;  // ditto
+  EpochId epoch_{};                        // owned with the gate
+  std::optional<Error> ended_;             // ditto
+  uint32_t spin_rounds_ = kMaxSpinRounds;  // ditto
 
+  Mutex applied_mutex_;  // of those who store applied_
   std::atomic<Lsn> applied_ = kNoMirror;
   std::atomic<Lsn> wanted_ = 0;  // highest RequestApply()
 
@@ -161,7 +167,8 @@ bool PrimaryReplication::Impl::ProvablyEqual(const PrivateBlock& block,
   return block.clean == 1 && membership_.IsInSync(info.copy_uuid) &&
          info.state == CopyState::kConsistent && info.error.empty() &&
          CompareEpochs(info.history, HistoryOf(block)) == EpochRelation::kSame &&
-         info.commit == region_.As<CommitLine>(kCommitLineOffset).commit;
+         info.commit == region_.As<CommitLine>(kCommitLineOffset).commit &&
+         info.tail == info.commit;  // R2: what was quarantined for it is free since the mount
 }
 
 Status PrimaryReplication::Impl::BringIn(const PrivateBlock& block) {
@@ -274,12 +281,23 @@ bool PrimaryReplication::Impl::CollectAll(const std::vector<MirrorLink*>& links)
   return all;
 }
 
+void PrimaryReplication::Impl::Spin(const std::vector<MirrorLink*>& links) {
+  for (uint32_t i = 0; i < spin_rounds_; ++i) {
+    if (CollectAll(links)) {
+      spin_rounds_ = std::min(spin_rounds_ * 2, kMaxSpinRounds);
+      return;
+    }
+  }
+  spin_rounds_ = std::max(spin_rounds_ / 2, 1U);
+}
+
 Status PrimaryReplication::Impl::Wait() {
   const std::vector<MirrorLink*> links = InSync();
   std::vector<DataLink*> waiting;
   std::vector<uint64_t> seen(links.size());
   std::vector<Deadline> deadlines(links.size(), After(clock_, options_.mirror_timeout));
   for (size_t i = 0; i < links.size(); ++i) seen[i] = links[i]->progress();
+  if (!ended_) Spin(links);
   while (!ended_ && !CollectAll(links)) {
     waiting.clear();
     Deadline nearest = ~Deadline{0};
@@ -322,7 +340,12 @@ Status PrimaryReplication::Impl::EjectFailed() {
   std::vector<MirrorLink*> failed;
   std::vector<MirrorLink*> survivors;
   for (MirrorLink* link : InSync()) {
-    const std::optional<Error> failure = link->failure();
+    std::optional<Error> failure = link->failure();
+    // A copy that was promoted cuts us off without a word: ask before calling its mirror lost (R6).
+    if (failure && failure->code == ErrorCode::kPeerLost) {
+      const Status asked = link->Heartbeat(0);
+      if (!asked && asked.error().code == ErrorCode::kStale) failure = asked.error();
+    }
     if (failure && failure->code == ErrorCode::kStale) return End(*failure);
     (failure ? failed : survivors).push_back(link);
   }
@@ -339,6 +362,7 @@ Status PrimaryReplication::Impl::EjectFailed() {
 }
 
 void PrimaryReplication::Impl::UpdateApplied() {
+  const MutexLock lock(applied_mutex_);  // an older answer never replaces a newer one (R2)
   Lsn applied = kNoMirror;
   for (const MirrorLink* link : InSync()) applied = std::min(applied, link->applied());
   applied_.store(applied, std::memory_order_release);
@@ -371,7 +395,7 @@ void PrimaryReplication::Impl::Beat() {
   bool failed = false;
   for (const auto& link : links_) {
     const State state = link->state();
-    if (link->failure() || (state != State::kInSync && state != State::kFilling)) continue;
+    if (link->failure() || state == State::kEjected) continue;  // not those that wait for a fill
     Status status = link->Heartbeat(wanted_);
     if (status) continue;
     link->MarkFailed(std::move(status).error());

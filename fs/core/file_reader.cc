@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kDay = int64_t{24} * 60 * 60;
 
-alignas(kBlockSize) constexpr std::array<std::byte, 64 * 1024> kZeros{};
+alignas(kBlockSize) constexpr std::array<std::byte, size_t{64} * 1024> kZeros{};
 
 bool AccessTimeIsOld(const InodeDisk& disk, const Timestamp& now) {
   const auto not_newer_than = [&disk](TimeIndex other) {

@@ -19,7 +19,11 @@ void FileSpace::DropPending(Inode& inode, uint64_t first, uint64_t end) {
       volume_.allocator->Unreserve({extent.pool_block, extent.length});
     }
   }
-  inode.dirty.Remove(first * kBlockSize, end * kBlockSize);
+}
+
+void FileSpace::ForgetDirty(Inode& inode, uint64_t first) {
+  PendingAccount account(volume_, inode);
+  inode.dirty.Remove(first * kBlockSize, kMaxFileSize);
 }
 
 Status FileSpace::Resize(Inode& inode, uint64_t size) {
@@ -35,7 +39,7 @@ Status FileSpace::Resize(Inode& inode, uint64_t size) {
   inode.attributes_dirty = true;
   volume_.cache.MarkDirty(inode);
   // A new size is a change of names and attributes: it is in the running transaction on return.
-  const Status stored = syncer_.Store(inode, false);
+  Status stored = syncer_.Store(inode, false);
   if (!stored && stored.error().code != ErrorCode::kBusy &&
       stored.error().code != ErrorCode::kNoSpace) {
     return stored;
@@ -89,6 +93,7 @@ Status FileSpace::Trim(Inode& inode, uint64_t size) {
     MIRDAX_ASSIGN(const uint64_t next,
                   volume_.extents.Remove(tx, inode.disk, first, kMaxFileBlocks));
     DropPending(inode, end, kMaxFileBlocks);
+    ForgetDirty(inode, end);
     inode.size = size;
     inode.disk.size = std::min(inode.disk.size, size);
     const bool done = next >= kMaxFileBlocks;

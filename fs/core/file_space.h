@@ -34,6 +34,9 @@ class FileSpace {
 
   // Gives back what is pending in [first, end): nobody else ever knew it.
   void DropPending(Inode& inode, uint64_t first, uint64_t end) MIRDAX_REQUIRES(inode.mutex);
+  // Forgets in-place stores from block `first` on. Only once nothing maps those blocks: while they
+  // are mapped, their bytes are still owed to a sync (N3).
+  void ForgetDirty(Inode& inode, uint64_t first) MIRDAX_REQUIRES(inode.mutex);
 
  private:
   Status Shrink(Inode& inode, uint64_t size) MIRDAX_REQUIRES(inode.mutex);

@@ -231,7 +231,7 @@ Status JournalledTransactions::Publish(const Closed& closed) {
   const Lsn to = closed.from + record_.length();
   sink_.Post({.data = closed.data, .from = closed.from, .to = to});
   const Status here = PersistHere(closed);
-  const Status mirrors = sink_.Wait();  // always: the pair of Post()
+  Status mirrors = sink_.Wait();  // always: the pair of Post()
   MIRDAX_TRY(here);
   return mirrors;
 }
@@ -298,7 +298,7 @@ Status JournalledTransactions::WaitForSpace(uint64_t bytes) {
     MutexLock lock(mutex_);
     target = commit_;
   }
-  const Status done = WaitForMirrors(target, enough);
+  Status done = WaitForMirrors(target, enough);
   NotifyStable();
   return done;
 }
@@ -324,7 +324,7 @@ Status JournalledTransactions::WaitForMirrors(Lsn lsn, const std::function<bool(
         commit = commit_;
       }
       sink_.Post({.data = {}, .from = commit, .to = commit});
-      if (const Status alive = sink_.Wait(); !alive) {
+      if (Status alive = sink_.Wait(); !alive) {
         ShutDown(alive.error());
         return alive;
       }
@@ -394,6 +394,7 @@ TransactionStats JournalledTransactions::stats() const {
           .tail = tail_,
           .journal_free = geometry_.journal.length - used,
           .committed = committed_,
+          .newest = overlay_.dirty_lines() > 0 ? running_ : running_ - 1,
           .commits = commits_};
 }
 

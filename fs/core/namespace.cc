@@ -151,6 +151,12 @@ Result<Attributes> Namespace::MakeIn(Inode& parent, const std::optional<std::str
 
   MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kMakeCredits));
   MIRDAX_ASSIGN(const Ino ino, volume_.allocator->AllocateInode(tx, parent.ino));
+  // The bitmap has no checksum: the slot must agree that it is free (R9). The bit stays set.
+  if (const Result<InodeDisk> held = volume_.table.Read(ino);
+      held || held.error().code != ErrorCode::kNotFound) {
+    return Fail(ErrorCode::kCorrupt,
+                "inode {} is in use, but free in the bitmap; unmount and run fsck.mirdax", ino);
+  }
   const Result<uint32_t> generation = volume_.table.Generation(ino);
   MIRDAX_TRY(volume_.OrAbort(tx, generation ? Status() : Status(Fail(generation.error()))));
 

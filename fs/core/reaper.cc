@@ -60,6 +60,7 @@ Status Reaper::ReapReferenced(Inode& inode, bool even_if_counted) {
 
 Status Reaper::Free(Inode& inode) {
   space_.DropPending(inode, 0, kMaxFileBlocks);
+  space_.ForgetDirty(inode, 0);
   uint64_t first = 0;
   for (;;) {
     MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kFreeCredits));

@@ -237,7 +237,7 @@ Status Renamer::RenameBetween(Place& from, Place& to, uint32_t flags, Outcome& o
   if (from.dir == to.dir) {
     {
       TwoLocks lock(from.dir, nullptr);
-      const Status done = RenameLocked(from, to, flags, false, outcome);
+      Status done = RenameLocked(from, to, flags, false, outcome);
       if (!outcome.needs_rename_mutex) return done;
     }
     MutexLock rename_lock(rename_mutex_);

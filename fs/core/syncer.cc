@@ -158,7 +158,8 @@ Status Syncer::Sync(Ino ino, bool data_only) {
     return stored;
   });
   MIRDAX_TRY(done);
-  return volume_.transactions->Commit(last);
+  // Names changed earlier become durable with any sync.
+  return volume_.transactions->Commit(std::max(last, volume_.transactions->stats().newest));
 }
 
 Status Syncer::SyncAll() {

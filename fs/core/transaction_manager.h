@@ -13,6 +13,7 @@ struct TransactionStats {
   Lsn tail = 0;          // persisted tail
   Lsn journal_free = 0;  // bytes
   TxId committed = 0;    // every transaction up to this one is durable, here and on the mirrors
+  TxId newest = 0;       // the newest one that changes metadata, committed or not
   uint64_t commits = 0;
 };
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "fs/core/xattr_block.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
+#include <span>
 
 #include "fs/base/check.h"
 #include "fs/core/block_edit.h"
@@ -34,9 +36,12 @@ class Builder {
     const XattrEntry head{static_cast<uint16_t>(entry.value.size()), entry.space,
                           static_cast<uint8_t>(entry.name.size()), 0};
     std::byte* at = bytes_.data() + end_;
-    std::memcpy(at, &head, sizeof(head));
-    std::memcpy(at + sizeof(head), entry.name.data(), entry.name.size());
-    std::memcpy(at + sizeof(head) + entry.name.size(), entry.value.data(), entry.value.size());
+    at = std::copy(reinterpret_cast<const std::byte*>(&head),
+                   reinterpret_cast<const std::byte*>(&head + 1), at);
+    const auto name = std::as_bytes(std::span(entry.name));  // empty for an access list
+    at = std::copy(name.begin(), name.end(), at);
+    const auto value = std::as_bytes(std::span(entry.value));
+    std::copy(value.begin(), value.end(), at);
     end_ += size;
     ++count_;
     return true;

@@ -59,9 +59,11 @@ Status ClearSetIds(fuse_req_t request, Front& front, fuse_ino_t ino) {
 }
 
 // Invariant (design.md, section 2): an O_SYNC or O_DSYNC write is durable when it is acknowledged.
-// With direct_io the kernel sends no FSYNC for it; otherwise it does, and we must not sync twice.
+// With direct_io, and after an asynchronous O_DIRECT write, the kernel sends no FSYNC for it;
+// otherwise it does.
 Status SyncWrite(Front& front, fuse_ino_t ino, int open_flags) {
-  if (!front.direct_io || (open_flags & O_DSYNC) == 0) return {};
+  if ((open_flags & O_DSYNC) == 0) return {};
+  if (!front.direct_io && (open_flags & O_DIRECT) == 0) return {};
   return front.volume.Fsync(ino, (open_flags & O_SYNC) != O_SYNC);
 }
 
@@ -154,7 +156,7 @@ void Seek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_fil
 
 void CopyRange(fuse_req_t request, fuse_ino_t from, off_t from_offset,
                fuse_file_info* /*from_file*/, fuse_ino_t to, off_t to_offset,
-               fuse_file_info* to_file, size_t length, int flags) {
+               fuse_file_info* /*to_file*/, size_t length, int flags) {
   Answer(request, [&](Front& front) -> Status {
     if (flags != 0 || from_offset < 0 || to_offset < 0) return Fail(ErrorCode::kInvalid);
     MIRDAX_TRY(ClearSetIds(request, front, to));
@@ -162,7 +164,6 @@ void CopyRange(fuse_req_t request, fuse_ino_t from, off_t from_offset,
                   front.volume.CopyRange(from, static_cast<uint64_t>(from_offset), to,
                                          static_cast<uint64_t>(to_offset),
                                          std::min<uint64_t>(length, kMaxCopyBytes)));
-    MIRDAX_TRY(SyncWrite(front, to, to_file->flags));
     fuse_reply_write(request, copied);
     return {};
   });

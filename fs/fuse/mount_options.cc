@@ -203,6 +203,11 @@ Status CheckTogether(const MountOptions& options) {
                 "-o writeback together with direct_io: one uses the kernel's cache, the other goes "
                 "around it; leave out one");
   }
+  if (options.writeback && options.sync_always) {
+    return Fail(ErrorCode::kInvalid,
+                "-o sync together with writeback: the kernel would hold back what must be durable "
+                "at once; leave out one");
+  }
   if (options.no_auth && !options.key_file.empty())
     return Fail(ErrorCode::kInvalid, "-o no_auth together with key=: leave out one");
   return {};

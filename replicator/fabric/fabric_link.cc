@@ -123,6 +123,8 @@ Status FabricLink::Issue(Operation operation, Deadline deadline) {
     MIRDAX_TRY(Progress());
     if (clock_.MonotonicNanoseconds() >= deadline)
       return Fail(ErrorCode::kTimedOut, "the mirror takes no more data");
+    const WaitEntry entry = wait_entry();
+    WaitForQueues({&entry, 1}, -1, clock_, deadline);
   }
   ++outstanding_;
   return {};
