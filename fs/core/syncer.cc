@@ -153,7 +153,7 @@ Status Syncer::Sync(Ino ino, bool data_only) {
   TxId last = 0;
   const Status done = volume_.Retry([&]() -> Status {
     WriteLock lock(inode->mutex);
-    const Status stored = Store(*inode, data_only);
+    Status stored = Store(*inode, data_only);
     last = inode->last_transaction;
     return stored;
   });

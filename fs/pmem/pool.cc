@@ -15,7 +15,7 @@ namespace {
 class FilePool final : public Pool {
  public:
   FilePool(std::unique_ptr<PoolFile> file, std::unique_ptr<Region> region, SuperblockPair pair)
-      : file_(std::move(file)), region_(std::move(region)), pair_(std::move(pair)) {}
+      : file_(std::move(file)), region_(std::move(region)), pair_(pair) {}
 
   Region& region() noexcept override { return *region_; }
   const Superblock& superblock() const noexcept override { return pair_.superblock(); }
@@ -65,7 +65,7 @@ Result<std::unique_ptr<Pool>> Pool::Open(const std::string& path, const PoolOpti
                 "{}: features {} are not known to this program, which may only read this pool; "
                 "mount it with -o ro, or use a newer mirdax",
                 path, unknown);
-  return std::make_unique<FilePool>(std::move(file), std::move(region), std::move(*pair));
+  return std::make_unique<FilePool>(std::move(file), std::move(region), *pair);
 }
 
 Result<std::unique_ptr<Pool>> Pool::OpenRaw(const std::string& path, const PoolOptions& options) {

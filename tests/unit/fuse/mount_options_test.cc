@@ -48,7 +48,7 @@ TEST(MountOptions, DefaultsAreALocalBackgroundMountWithAOneSecondCommitInterval)
 TEST(MountOptions, TakesEveryOptionOfTheManual) {
   const Result<MountCommand> command = ParseList(
       "mirror=a.example:7000,mirror=[fe80::1]:7001,key=/k,fabric=tcp,commit=0.25,sync,noatime,"
-      "max_threads=3,pm=shadow-half,pm_seed=7,mirror_timeout=500,degraded,writeback,suid,dev,"
+      "max_threads=3,pm=shadow-half,pm_seed=7,mirror_timeout=500,degraded,suid,dev,"
       "noexec");
   ASSERT_TRUE(command) << command.error().message;
   const MountOptions& options = command->options;
@@ -63,7 +63,6 @@ TEST(MountOptions, TakesEveryOptionOfTheManual) {
   EXPECT_EQ(options.pm_seed, 7U);
   EXPECT_EQ(options.mirror_timeout, milliseconds(500));
   EXPECT_TRUE(options.degraded);
-  EXPECT_TRUE(options.writeback);
   EXPECT_THAT(options.kernel_flags, ElementsAre("noatime", "suid", "dev", "noexec"));
 }
 
@@ -86,6 +85,7 @@ TEST(MountOptions, SloppyMountsIgnoreUnknownOptionsAndSaySo) {
 TEST(MountOptions, TheLastOfTwoOppositesWins) {
   EXPECT_FALSE(ParseList("ro,rw")->options.read_only);
   EXPECT_TRUE(ParseList("rw,ro")->options.read_only);
+  EXPECT_TRUE(ParseList("nowriteback,writeback")->options.writeback);
   EXPECT_FALSE(ParseList("writeback,nowriteback")->options.writeback);
 }
 
@@ -155,6 +155,7 @@ TEST(MountOptions, RefusesMirrorsNamedTwiceOrTooManyOfThem) {
 TEST(MountOptions, RefusesOptionsThatContradictEachOther) {
   EXPECT_THAT(Refusal("ro,mirror=a:1"), HasSubstr("leave out one"));
   EXPECT_THAT(Refusal("writeback,direct_io"), HasSubstr("leave out one"));
+  EXPECT_THAT(Refusal("writeback,sync"), HasSubstr("leave out one"));
   EXPECT_THAT(Refusal("no_auth,key=/k"), HasSubstr("leave out one"));
 }
 

@@ -244,6 +244,8 @@ TEST_P(Set, AListThatCannotBePersistedEndsTheSyncs) {  // R5
 TEST_P(Set, AfterACleanUnmountTheMirrorsAreInSyncWithoutAFill) {
   ASSERT_TRUE(Connect().has_value());
   ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  ASSERT_TRUE(one_->mirror->Apply().has_value());  // an unmount waits for it
+  ASSERT_TRUE(two_->mirror->Apply().has_value());
   primary_.UnmountClean();
   sink_->Close();
   const size_t traffic = one_->node.log().size();
@@ -252,6 +254,20 @@ TEST_P(Set, AfterACleanUnmountTheMirrorsAreInSyncWithoutAFill) {
   EXPECT_EQ(StateOf(1), "in-sync");
   EXPECT_EQ(one_->node.log().size(), traffic);
   EXPECT_TRUE(primary_.Commit(*sink_, 12, std::byte{2}).has_value());
+}
+
+TEST_P(Set, AMirrorThatHasNotAppliedItsJournalIsNotTakenAsEqualAtAMount) {  // R2
+  ASSERT_TRUE(Connect().has_value());
+  ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  ASSERT_TRUE(one_->mirror->Apply().has_value());
+  primary_.UnmountClean();
+  sink_->Close();
+  const size_t traffic = one_->node.log().size();
+  const size_t lagging = two_->node.log().size();
+  ASSERT_TRUE(Connect().has_value());
+  EXPECT_EQ(one_->node.log().size(), traffic);
+  EXPECT_GT(two_->node.log().size(), lagging);
+  EXPECT_EQ(StateOf(1), "in-sync");
 }
 
 TEST_P(Set, AfterACrashTheMirrorsAreFilledAgain) {
