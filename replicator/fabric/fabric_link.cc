@@ -22,6 +22,7 @@ constexpr uintptr_t kWriteTag = 1;
 constexpr uintptr_t kReceiveTag = 0x100;
 constexpr uintptr_t kSendTag = 0x200;
 
+// NOLINTNEXTLINE(performance-no-int-to-ptr): a tag that comes back, never followed
 void* Context(uintptr_t tag) { return reinterpret_cast<void*>(tag); }
 
 }  // namespace
