@@ -9,6 +9,7 @@
 
 #include "fs/base/check.h"
 #include "fs/format/superblock.h"
+#include "replicator/adaptive_poll.h"
 #include "replicator/fabric/fabric_dialer.h"
 #include "replicator/fill.h"
 #include "replicator/membership.h"
@@ -18,7 +19,7 @@ namespace mirdax {
 namespace {
 
 constexpr auto kMaxHeartbeat = std::chrono::milliseconds(1000);
-constexpr uint32_t kMaxSpinRounds = 32;                    // a few microseconds
+constexpr auto kLongestPoll = std::chrono::microseconds(100);
 constexpr auto kApplyPoll = std::chrono::milliseconds(2);  // while space waits for the mirrors
 
 std::string AddressOf(const Member& member) {
@@ -41,6 +42,7 @@ class PrimaryReplication::Impl {
         clock_(clock),
         random_(random),
         dialer_(std::move(dialer)),
+        poll_(clock, dialer_->has_threads() ? kLongestPoll : std::chrono::microseconds(0)),
         membership_(region_, private_store, clock, random) {}
   ~Impl() { Close(); }
 
@@ -64,9 +66,6 @@ class PrimaryReplication::Impl {
 
   std::vector<MirrorLink*> InSync() const;
   bool CollectAll(const std::vector<MirrorLink*>& links);
-  // Polls for the answers as long as polling has paid lately, then leaves it to a blocking wait: an
-  // answer of a NIC comes sooner than a wake-up, but where cores are few the mirror needs this one.
-  void Spin(const std::vector<MirrorLink*>& links);
   // Takes every failed mirror off the list, durably. REQUIRES: the gate is ours.
   Status EjectFailed();
   void Eject(MirrorLink& link, const std::string& reason);
@@ -86,15 +85,15 @@ class PrimaryReplication::Impl {
   Clock& clock_;
   Random& random_;
   const std::unique_ptr<MirrorDialer> dialer_;
+  AdaptivePoll poll_;  // owned with the gate
   Membership membership_;
   std::vector<std::unique_ptr<MirrorLink>> links_;  // fixed before the heartbeat begins
 
   Mutex gate_mutex_;
   CondVar gate_opened_;
   bool gate_closed_ MIRDAX_GUARDED_BY(gate_mutex_) = false;
-  EpochId epoch_{};                        // owned with the gate
-  std::optional<Error> ended_;             // ditto
-  uint32_t spin_rounds_ = kMaxSpinRounds;  // ditto
+  EpochId epoch_{};             // owned with the gate
+  std::optional<Error> ended_;  // ditto
 
   Mutex applied_mutex_;  // of those who store applied_
   std::atomic<Lsn> applied_ = kNoMirror;
@@ -281,23 +280,12 @@ bool PrimaryReplication::Impl::CollectAll(const std::vector<MirrorLink*>& links)
   return all;
 }
 
-void PrimaryReplication::Impl::Spin(const std::vector<MirrorLink*>& links) {
-  for (uint32_t i = 0; i < spin_rounds_; ++i) {
-    if (CollectAll(links)) {
-      spin_rounds_ = std::min(spin_rounds_ * 2, kMaxSpinRounds);
-      return;
-    }
-  }
-  spin_rounds_ = std::max(spin_rounds_ / 2, 1U);
-}
-
 Status PrimaryReplication::Impl::Wait() {
   const std::vector<MirrorLink*> links = InSync();
   std::vector<DataLink*> waiting;
   std::vector<uint64_t> seen(links.size());
   std::vector<Deadline> deadlines(links.size(), After(clock_, options_.mirror_timeout));
   for (size_t i = 0; i < links.size(); ++i) seen[i] = links[i]->progress();
-  if (!ended_) Spin(links);
   while (!ended_ && !CollectAll(links)) {
     waiting.clear();
     Deadline nearest = ~Deadline{0};
@@ -316,7 +304,8 @@ Status PrimaryReplication::Impl::Wait() {
       waiting.push_back(link.data());
       nearest = std::min(nearest, deadlines[i]);
     }
-    if (!waiting.empty()) dialer_->WaitAny(waiting, nearest);
+    if (!waiting.empty())
+      poll_.Wait([&] { return CollectAll(links); }, [&] { dialer_->WaitAny(waiting, nearest); });
   }
   Status status = ended_ ? Status(Fail(*ended_)) : EjectFailed();
   UpdateApplied();

@@ -12,6 +12,7 @@
 
 #include "fs/base/check.h"
 #include "fs/base/random.h"
+#include "replicator/adaptive_poll.h"
 
 namespace mirdax::fabric {
 namespace {
@@ -19,6 +20,7 @@ namespace {
 constexpr size_t kReceiveSlots = 2 * kDataWindow;
 constexpr size_t kSendSlots = 2 * kDataWindow;
 constexpr auto kAcceptTimeout = std::chrono::seconds(5);
+constexpr auto kLongestPoll = std::chrono::microseconds(100);
 constexpr auto kIdle = std::chrono::seconds(1);  // a look at the state of things, at least
 
 constexpr uintptr_t kReceiveTag = 0x100;
@@ -90,11 +92,6 @@ Status FabricTarget::Bind(const std::string& provider, const std::string& host) 
   return {};
 }
 
-bool FabricTarget::stopping() const {
-  pollfd entry{stop_fd_, POLLIN, 0};
-  return poll(&entry, 1, 0) > 0;
-}
-
 void FabricTarget::SetState(State state) {
   const MutexLock lock(mutex_);
   state_ = state;
@@ -118,7 +115,7 @@ void FabricTarget::Run() {
 Status FabricTarget::Accept() {
   const Deadline deadline = After(clock_, kAcceptTimeout);
   for (;;) {
-    if (stopping()) return Fail(ErrorCode::kPeerLost, "closed");
+    if (stop_) return Fail(ErrorCode::kPeerLost, "closed");
     auto event = NextEvent(eq_.get(), clock_, std::min(deadline, After(clock_, kIdle / 10)));
     if (!event) {
       if (event.error().code == ErrorCode::kTimedOut && clock_.MonotonicNanoseconds() < deadline)
@@ -201,24 +198,32 @@ Status FabricTarget::Serve() {
   const std::array<WaitEntry, 2> entries = {
       WaitEntry{endpoint_->fabric(), &endpoint_->cq()->fid, endpoint_->cq_fd()},
       WaitEntry{endpoint_->fabric(), &endpoint_->eq()->fid, endpoint_->eq_fd()}};
-  while (!stopping()) {
-    MIRDAX_TRY(TakeCompletions());
+  AdaptivePoll poll(clock_, kLongestPoll);
+  for (;;) {
+    Result<bool> taken = false;
+    poll.Wait(
+        [&] {
+          taken = TakeCompletions();
+          return !taken || *taken;
+        },
+        [&] { WaitForQueues(entries, stop_fd_, clock_, After(clock_, kIdle)); });
+    if (!taken) return Fail(std::move(taken).error());
+    if (stop_) return {};
+    if (*taken) continue;
     uint32_t event = 0;
     alignas(fi_eq_cm_entry) std::array<std::byte, sizeof(fi_eq_cm_entry)> entry{};
     const ssize_t count = fi_eq_read(endpoint_->eq(), &event, entry.data(), entry.size(), 0);
     if (count >= 0 && event == FI_SHUTDOWN)
       return Fail(ErrorCode::kPeerLost, "the primary closed the data connection");
     if (count == -FI_EAVAIL) return Fail(ErrorCode::kPeerLost, "the data connection broke");
-    WaitForQueues(entries, stop_fd_, clock_, After(clock_, kIdle));
   }
-  return {};
 }
 
-Status FabricTarget::TakeCompletions() {
-  for (;;) {
+Result<bool> FabricTarget::TakeCompletions() {
+  for (bool taken = false;; taken = true) {
     fi_cq_msg_entry entry{};
     const ssize_t count = fi_cq_read(endpoint_->cq(), &entry, 1);
-    if (count == -FI_EAGAIN) return {};
+    if (count == -FI_EAGAIN) return taken;
     if (count == -FI_EAVAIL) {
       fi_cq_err_entry error{};
       fi_cq_readerr(endpoint_->cq(), &error, 0);
@@ -258,6 +263,7 @@ Status FabricTarget::SendReply(const DataReply& reply) {
 }
 
 void FabricTarget::Close() {
+  stop_ = true;
   const uint64_t one = 1;
   if (write(stop_fd_, &one, sizeof(one)) < 0) MIRDAX_CHECK(errno == EAGAIN);
   std::thread thread;

@@ -2,6 +2,7 @@
 // The mirror's end of a data connection over libfabric (FI_EP_MSG).
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -44,17 +45,18 @@ class FabricTarget final : public DataTarget {
   Status Prepare();
   Status Serve();
   Status PostReceive(size_t slot);
-  Status TakeCompletions();
+  // True when there was one.
+  Result<bool> TakeCompletions();
   Status HandleMessage(std::span<const std::byte> message);
   Status SendReply(const DataReply& reply);
-  bool stopping() const;
   void SetState(State state) MIRDAX_EXCLUDES(mutex_);
 
   const std::span<std::byte> memory_;
   const std::shared_ptr<DataHandler> handler_;
   Clock& clock_;
   DataEndpoint description_;
-  int stop_fd_ = -1;  // an eventfd: readable when Close() was called
+  std::atomic<bool> stop_ = false;  // Close() was called
+  int stop_fd_ = -1;                // an eventfd: readable then, which ends a wait
 
   Info info_;
   Owned<fid_fabric> fabric_;
