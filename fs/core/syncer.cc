@@ -10,7 +10,7 @@ namespace {
 
 // Unsynced bytes at which the commit interval ends early, and at which writers wait. The first is
 // small enough that a push to a mirror takes a fraction of any sane timeout.
-constexpr uint64_t kWakeBytes = uint64_t{16} << 20;
+constexpr uint64_t kWakeBytes = uint64_t{8} << 20;
 constexpr uint64_t kWaitBytes = uint64_t{64} << 20;
 constexpr uint64_t kMinPendingExtents = 16;
 constexpr uint64_t kMaxPendingExtents = 16384;

@@ -20,7 +20,7 @@ namespace {
 constexpr int kWakeSignal = SIGUSR2;
 constexpr auto kPatience = std::chrono::seconds(2);  // for the loop to end after umount(2)
 constexpr long kTickNanoseconds = 50'000'000;
-constexpr int kReadAheadKib = 1024;
+constexpr int kReadAheadKib = 4096;  // several requests of 1 MiB on their way
 
 sigset_t EndSignals() {
   sigset_t set;
