@@ -222,6 +222,7 @@ void Sqlite(const std::string& directory, long count) {
     });
     sqlite3_finalize(insert);
     sqlite3_close(db);
+    unlink(path.c_str());
   }
 }
 

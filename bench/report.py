@@ -4,6 +4,7 @@
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 
@@ -28,15 +29,19 @@ FIGURES = {
 
 
 def load(path):
-    measured = {}
+    """The median of each figure over its rounds."""
+    rounds = {}
     with open(path, encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
-            key = row.pop("system"), row["name"]
-            # The fabric is measured several times: its best is the floor.
-            if key[0] != "fabric" or row["p50_us"] < measured.get(key, row)["p50_us"] + 1e-9:
-                measured[key] = row
-    return measured
+            rounds.setdefault((row.pop("system"), row.pop("name")), []).append(row)
+    # The fabric was measured waiting in two ways, one after the other: the better one counts.
+    both = iter(rounds["fabric", "fabric_round_trip"])
+    rounds["fabric", "fabric_round_trip"] = [
+        min(pair, key=lambda row: row["p50_us"]) for pair in zip(both, both)]
+    return {key: {figure: statistics.median(row[figure] for row in rows)
+                  for figure, value in rows[0].items() if isinstance(value, (int, float))}
+            for key, rows in rounds.items()}
 
 
 def rows_of(measured):
