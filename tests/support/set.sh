@@ -143,6 +143,17 @@ wait_end() { # COPY SECONDS
   done
 }
 
+# The processes that have something of a directory open, and what each is doing. Asks /proc only: a
+# daemon that hangs must not make this hang too.
+users_of() { # DIR
+  local process
+  for process in /proc/[0-9]*; do
+    readlink "$process"/{cwd,root,exe} "$process"/fd/* 2>/dev/null | grep -qF "$1" || continue
+    echo "${process#/proc/} ($(tr '\0' ' ' <"$process/cmdline"), state" \
+      "$(awk '/^State/ { print $2 }' "$process/status"), in $(cat "$process/wchan" 2>/dev/null));"
+  done
+}
+
 # Unmounts cleanly, and waits for the end of the daemon, which must be clean too.
 unmount_copy() { # COPY
   local code=0 tries
@@ -151,7 +162,7 @@ unmount_copy() { # COPY
     ! umount "$mount_dir" 2>/dev/null || break
     sleep 0.1
   done
-  ! is_mounted "$mount_dir" || fail "$mount_dir is in use: $(umount "$mount_dir" 2>&1)"
+  ! is_mounted "$mount_dir" || fail "$(umount "$mount_dir" 2>&1) by: $(users_of "$mount_dir")"
   wait_end "$1" 60 || fail "the daemon of copy $1 did not end within 60 s of umount"
   wait "${daemon[$1]}" || code=$?
   unset "daemon[$1]"
