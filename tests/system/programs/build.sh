@@ -14,5 +14,5 @@ say_time built
 run out/bin/mkfs.mirdax --version
 [ "$(cmake --build out --target mkfs.mirdax | tail -n 1)" = 'ninja: no work to do.' ] ||
   fail "a second build finds something to do: times are not kept"
-cd /
+cd "$scratch"
 finish

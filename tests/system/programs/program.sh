@@ -12,6 +12,7 @@ begin() { # [SIZE]
   start_mirror 2
   mount_copy 0 '' 1 2
   make_scratch scratch 256
+  cd "$scratch" # some programs write where they stand
   say_time "set is mounted"
 }
 
