@@ -15,6 +15,7 @@ PATH=$MIRDAX_BIN:/usr/sbin:/sbin:$PATH
 set_dir='' mount_dir='' pool_size=1G pm_mode=direct pm_seed=1
 declare -A daemon=() mirror_port=() # copy -> process id; copy -> port
 scratch_dirs=()
+other_mounts=() # directories that a script mounts something on itself: unmounted at exit
 
 fail() {
   echo "FAIL: $*" >&2
@@ -207,6 +208,7 @@ clean_set() {
   fi
   [ -z "$mount_dir" ] || ! is_mounted "$mount_dir" || umount "$mount_dir" 2>/dev/null ||
     umount -l "$mount_dir" || true
+  for path in "${other_mounts[@]}"; do ! is_mounted "$path" || umount -l "$path" || true; done
   for copy in "${!daemon[@]}"; do kill -KILL "${daemon[$copy]}" 2>/dev/null || true; done
   wait 2>/dev/null || true
   [ -z "$mount_dir" ] || ! is_mounted "$mount_dir" || umount -l "$mount_dir" || true
