@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/crash/checker.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "tests/crash/in_flight.h"
+#include "tests/crash/mounted_image.h"
+#include "tests/crash/subsets.h"
+#include "tools/fsck/check.h"
+
+namespace mirdax::crash {
+namespace {
+
+class Stopwatch {
+ public:
+  // Adds the time since the last call, or since the beginning.
+  void Lap(uint64_t& total) {
+    const auto now = std::chrono::steady_clock::now();
+    total += static_cast<uint64_t>(std::chrono::nanoseconds(now - last_).count());
+    last_ = now;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+std::string Words(std::string_view step, const Error& error) {
+  return fmt::format("{}: {} ({})", step, error.message, ErrorCodeName(error.code));
+}
+
+std::optional<std::string> Fsck(ImageRegion& region, std::string_view when) {
+  fsck::CheckOptions options;
+  options.paths = false;
+  const Result<fsck::FsckReport> report = fsck::CheckPool(region, options);
+  if (!report) return Words(fmt::format("fsck {}", when), report.error());
+  if (report->clean() && report->contents_checked) return std::nullopt;
+  std::string text = fmt::format("fsck {}:", when);
+  for (const fsck::Finding& finding : report->findings.kept()) text += " " + finding.text + ";";
+  return text;
+}
+
+}  // namespace
+
+CheckStats& CheckStats::operator+=(const CheckStats& other) {
+  images += other.images;
+  recovery_images += other.recovery_images;
+  recover_ns += other.recover_ns;
+  fsck_ns += other.fsck_ns;
+  mount_ns += other.mount_ns;
+  read_ns += other.read_ns;
+  judge_ns += other.judge_ns;
+  unmount_ns += other.unmount_ns;
+  return *this;
+}
+
+Checker::Reason Checker::Recover(Moment moment, bool unmount, Recovered* recovered) {
+  Stopwatch watch;
+  auto mounted = MountedImage::Open(region_);
+  if (!mounted) return Words("open", mounted.error());
+  if (const Status done = (*mounted)->Recover(); !done) return Words("recovery", done.error());
+  if (recovered != nullptr) {
+    *recovered = {.hash = region_.HashWithoutPrivate(), .log_events = region_.log_size()};
+  }
+  watch.Lap(stats_.recover_ns);
+  if (Reason bad = Fsck(region_, "after the recovery")) return bad;
+  watch.Lap(stats_.fsck_ns);
+  if (const Status done = (*mounted)->Mount(); !done) return Words("mount", done.error());
+  watch.Lap(stats_.mount_ns);
+  const Result<Observation> seen = Observe((*mounted)->volume());
+  if (!seen) return Words("reading everything", seen.error());
+  watch.Lap(stats_.read_ns);
+  if (Reason bad = oracle_.Judge(*seen, moment)) return bad;
+  watch.Lap(stats_.judge_ns);
+  if (!unmount) return std::nullopt;
+  if (const Status done = (*mounted)->volume().Unmount(); !done) {
+    return Words("unmount", done.error());
+  }
+  if ((*mounted)->private_store().Get().clean != 1) return "the unmounted pool is not clean";
+  mounted->reset();
+  Reason bad = Fsck(region_, "after the unmount");
+  watch.Lap(stats_.unmount_ns);
+  return bad;
+}
+
+Checker::Reason Checker::CrashAgain(Moment moment, const CheckDepth& depth,
+                                    const std::vector<RegionEvent>& log, const Recovered& first) {
+  InFlight in_flight(region_);
+  for (size_t at = 0; at < log.size(); ++at) {
+    if (log[at].kind == RegionEvent::Kind::kDrain) {
+      const std::vector<FlyingLine> lines = in_flight.Lines();
+      const Subsets subsets(lines, depth.seed + at);
+      for (const uint64_t number : subsets.Choose(depth.recovery)) {
+        ++stats_.recovery_images;
+        region_.Begin();
+        Land(region_, lines, subsets.At(number));
+        Recovered again;
+        Reason bad = Recover(moment, false, &again);
+        region_.Undo();
+        if (!bad && at < first.log_events && again.hash != first.hash) {
+          bad = "recovering again gives other bytes";
+        }
+        if (bad) {
+          return fmt::format("after a crash at fence {} of the recovery, subset {}: {}", at, number,
+                             *bad);
+        }
+      }
+    }
+    in_flight.Replay(log[at]);
+  }
+  return std::nullopt;
+}
+
+Checker::Reason Checker::Check(Moment moment, const CheckDepth& depth) {
+  ++stats_.images;
+  region_.Begin();
+  Recovered first;
+  if (depth.recovery != 0) region_.StartLog();
+  Reason bad = Recover(moment, depth.unmount, depth.recovery != 0 ? &first : nullptr);
+  const std::vector<RegionEvent> log = region_.TakeLog();
+  region_.Undo();
+  if (bad || depth.recovery == 0) return bad;
+  region_.Begin();
+  bad = CrashAgain(moment, depth, log, first);
+  region_.Undo();
+  return bad;
+}
+
+}  // namespace mirdax::crash

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Recovers a crash image as a user would find it, and asks the oracle whether it may be so.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/crash/image_region.h"
+#include "tests/crash/oracle.h"
+
+namespace mirdax::crash {
+
+// Where the time goes, and what was done. Nanoseconds.
+struct CheckStats {
+  uint64_t images = 0;           // checked, those of crashes during recovery not counted
+  uint64_t recovery_images = 0;  // left by crashes during recovery
+  uint64_t recover_ns = 0;
+  uint64_t fsck_ns = 0;
+  uint64_t mount_ns = 0;
+  uint64_t read_ns = 0;  // of all names and bytes
+  uint64_t judge_ns = 0;
+  uint64_t unmount_ns = 0;
+
+  CheckStats& operator+=(const CheckStats& other);
+};
+
+struct CheckDepth {
+  bool unmount = false;   // also unmount, check the pool once more, and find it clean
+  uint64_t recovery = 0;  // at each fence of recovery and mount, crash again with so many subsets
+  uint64_t seed = 1;
+};
+
+// An image passes when it is recovered and mounted without an error, fsck finds nothing after the
+// recovery, every name and byte can be read, the oracle allows what is read, and, at depth, when
+// all of that holds again for images of crashes during recovery and mount, and recovering those of
+// the recovery gives the same bytes (private blocks apart) as recovering at once.
+//
+// Threads: one at a time.
+class Checker {
+ public:
+  // REQUIRES: all outlive the object.
+  Checker(ImageRegion& region, const Oracle& oracle, CheckStats& stats)
+      : region_(region), oracle_(oracle), stats_(stats) {}
+
+  // Why the image that lies in the region is wrong after a crash at `moment`; nothing when it is
+  // right. The region is afterwards as it was.
+  std::optional<std::string> Check(Moment moment, const CheckDepth& depth);
+
+ private:
+  struct Recovered {
+    uint64_t hash = 0;      // of what recovery left, without private blocks
+    size_t log_events = 0;  // until then
+  };
+  using Reason = std::optional<std::string>;
+
+  Reason Recover(Moment moment, bool unmount, Recovered* recovered);
+  Reason CrashAgain(Moment moment, const CheckDepth& depth, const std::vector<RegionEvent>& log,
+                    const Recovered& first);
+
+  ImageRegion& region_;
+  const Oracle& oracle_;
+  CheckStats& stats_;
+};
+
+}  // namespace mirdax::crash

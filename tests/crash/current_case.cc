@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/crash/current_case.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+
+namespace mirdax::crash {
+namespace {
+
+struct Case {
+  const Workload* workload = nullptr;
+  uint64_t point = 0;
+  uint64_t subset = 0;
+};
+thread_local Case current_case;
+
+// The process ends anyway, so what a handler may not call is called: better a rare hang than never
+// a word.
+void Report(int signal_number) {
+  std::signal(signal_number, SIG_DFL);
+  if (current_case.workload != nullptr) {
+    fmt::print(stderr, "crash_explorer dies of signal {} at point {}, subset {} of\n{}",
+               signal_number, current_case.point, current_case.subset,
+               PrintWorkload(*current_case.workload));
+    std::fflush(stderr);
+  }
+  std::raise(signal_number);
+}
+
+}  // namespace
+
+void SetCurrentCase(const Workload* workload, uint64_t point, uint64_t subset) noexcept {
+  current_case = {workload, point, subset};
+}
+
+void ReportCaseOnAbort() {
+  for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(number, Report);
+}
+
+std::string RepeatCommand(const std::string& file, uint64_t point, uint64_t subset, uint64_t seed) {
+  return fmt::format("crash_explorer --run {} --point {} --subset {} --seed {}", file, point,
+                     subset, seed);
+}
+
+}  // namespace mirdax::crash

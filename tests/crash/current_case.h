@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What each thread is exploring, for the message when the process dies of it.
+#pragma once
+
+#include <cstdint>
+
+#include "tests/crash/workload.h"
+
+namespace mirdax::crash {
+
+// `workload` (null: none) stays as it is until the next call of this thread.
+void SetCurrentCase(const Workload* workload, uint64_t point, uint64_t subset) noexcept;
+
+// From now on a failed MIRDAX_CHECK, a memory fault or an abort prints the thread's current case
+// before the process ends.
+void ReportCaseOnAbort();
+
+// The command that repeats a case, given the file that holds its workload.
+std::string RepeatCommand(const std::string& file, uint64_t point, uint64_t subset, uint64_t seed);
+
+}  // namespace mirdax::crash

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/crash/explorer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "tests/crash/current_case.h"
+#include "tests/crash/in_flight.h"
+#include "tests/crash/subsets.h"
+
+namespace mirdax::crash {
+namespace {
+
+uint64_t Now() {
+  return static_cast<uint64_t>(
+      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
+
+uint64_t ImagesPerPoint(const ExploreOptions& options, const std::vector<CrashPoint>& points) {
+  if (options.images_per_workload == 0) return options.images_per_point;
+  const auto visited = static_cast<uint64_t>(std::ranges::count_if(
+      points, [&](const CrashPoint& at) { return at.moment.begun >= options.first_operation; }));
+  return std::min(options.images_per_point,
+                  options.images_per_workload / std::max<uint64_t>(visited, 1) + 1);
+}
+
+bool Every(uint64_t n, uint64_t hash) { return n != 0 && hash / 7 % n == 0; }
+
+}  // namespace
+
+bool DistinctImages::Add(uint64_t hash) {
+  MutexLock lock(mutex_);
+  return hashes_.insert(hash).second;
+}
+
+uint64_t DistinctImages::count() const {
+  MutexLock lock(mutex_);
+  return hashes_.size();
+}
+
+ExploreStats& ExploreStats::operator+=(const ExploreStats& other) {
+  workloads += other.workloads;
+  points += other.points;
+  record_ns += other.record_ns;
+  replay_ns += other.replay_ns;
+  check += other.check;
+  return *this;
+}
+
+struct Explorer::Run {
+  const Workload& workload;
+  const ExploreOptions& options;
+  const Recording& recording;
+  const std::vector<CrashPoint>& points;
+  Checker& checker;
+  const uint64_t images_per_point;
+  InFlight in_flight;
+  size_t replayed = 0;  // events
+  // Hash and moment of what was checked.
+  std::unordered_set<uint64_t> checked;
+};
+
+std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
+  uint64_t begun = Now();
+  const CrashPoint& at = run.points[point];
+  while (run.replayed < at.events) run.in_flight.Replay(run.recording.log[run.replayed++]);
+  if (at.moment.begun < run.options.first_operation) return std::nullopt;
+  if (run.options.point && *run.options.point != point) return std::nullopt;
+  ++stats_.points;
+
+  ImageRegion& region = pool_.region();
+  const std::vector<FlyingLine> lines = run.in_flight.Lines();
+  const Subsets subsets(lines, run.options.seed * 1000003 + point);
+  std::vector<uint64_t> numbers;
+  if (run.options.subset) {
+    numbers.push_back(*run.options.subset);
+  } else {
+    numbers = subsets.Choose(run.images_per_point);
+  }
+  for (const uint64_t number : numbers) {
+    region.Begin();
+    Land(region, lines, subsets.At(number));
+    const uint64_t hash = region.Hash();
+    const uint64_t moment = uint64_t{at.moment.begun} << 32 | at.moment.returned;
+    if (!run.checked.insert(hash ^ (moment * 0x9e3779b97f4a7c15U)).second) {
+      region.Undo();
+      continue;
+    }
+    distinct_.Add(hash);
+    SetCurrentCase(&run.workload, point, number);
+    CheckDepth depth{
+        .unmount = Every(run.options.unmount_every, hash), .recovery = 0, .seed = run.options.seed};
+    if (Every(run.options.recovery_every, hash)) depth.recovery = run.options.recovery_subsets;
+    stats_.replay_ns += Now() - begun;
+    std::optional<std::string> bad = run.checker.Check(at.moment, depth);
+    begun = Now();
+    if (bad) {
+      Failure failure{run.workload, point, number, at.moment, std::move(*bad)};
+      if (on_failure_) on_failure_(failure, region.memory());
+      region.Undo();
+      return failure;
+    }
+    region.Undo();
+  }
+  stats_.replay_ns += Now() - begun;
+  return std::nullopt;
+}
+
+std::optional<Failure> Explorer::Explore(const Workload& workload, const ExploreOptions& options) {
+  const uint64_t begun = Now();
+  ++stats_.workloads;
+  SetCurrentCase(&workload, 0, 0);
+  const Result<Recording> recording = Record(pool_, workload);
+  stats_.record_ns += Now() - begun;
+  if (recording) return ExploreRecording(workload, *recording, options);
+  Failure failure{workload, 0, 0, {}, recording.error().message};
+  if (on_failure_) on_failure_(failure, pool_.region().memory());
+  return failure;
+}
+
+std::optional<Failure> Explorer::ExploreRecording(const Workload& workload,
+                                                  const Recording& recording,
+                                                  const ExploreOptions& options) {
+  const Oracle oracle(recording.history);
+  Checker checker(pool_.region(), oracle, stats_.check);
+  const std::vector<CrashPoint> points = recording.Points();
+  Run run{.workload = workload,
+          .options = options,
+          .recording = recording,
+          .points = points,
+          .checker = checker,
+          .images_per_point = ImagesPerPoint(options, points),
+          .in_flight = InFlight(pool_.region()),
+          .replayed = 0,
+          .checked = {}};
+  pool_.region().Begin();
+  std::optional<Failure> failure;
+  for (uint64_t point = 0; point < points.size() && !failure; ++point) {
+    failure = ExplorePoint(run, point);
+  }
+  pool_.region().Undo();
+  SetCurrentCase(nullptr, 0, 0);
+  return failure;
+}
+
+}  // namespace mirdax::crash

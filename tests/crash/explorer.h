@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Visits the crash states of one workload: records it once, then builds and checks images of every
+// crash point.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_set>
+
+#include "fs/base/mutex.h"
+#include "tests/crash/checker.h"
+#include "tests/crash/recording.h"
+#include "tests/crash/shapes.h"
+
+namespace mirdax::crash {
+
+// The images of all workloads, by hash, so that "distinct" is counted honestly.
+//
+// Threads: every method by any.
+class DistinctImages {
+ public:
+  // False when it is known already.
+  bool Add(uint64_t hash) MIRDAX_EXCLUDES(mutex_);
+  uint64_t count() const MIRDAX_EXCLUDES(mutex_);
+
+ private:
+  mutable Mutex mutex_;
+  std::unordered_set<uint64_t> hashes_ MIRDAX_GUARDED_BY(mutex_);
+};
+
+struct ExploreStats {
+  uint64_t workloads = 0;
+  uint64_t points = 0;
+  uint64_t record_ns = 0;  // runs of workloads
+  uint64_t replay_ns = 0;  // of logs, and making of images
+  CheckStats check;
+
+  ExploreStats& operator+=(const ExploreStats& other);
+};
+
+struct ExploreOptions {
+  uint64_t seed = 1;
+  uint64_t images_per_point = 64;  // at most; none and all are always among them
+  // Spread evenly over the points, where that is less; 0: no such limit.
+  uint64_t images_per_workload = 0;
+  uint64_t recovery_every = 16;   // crash during the recovery of every n-th image; 0: of none
+  uint64_t recovery_subsets = 4;  // ... with so many subsets at each fence
+  uint64_t unmount_every = 4;     // unmount every n-th image, and check it again; 0: none
+  // Crash points inside earlier operations are left out: another workload has them.
+  uint32_t first_operation = 0;
+  std::optional<uint64_t> point;   // only this one
+  std::optional<uint64_t> subset;  // only this one
+};
+
+struct Failure {
+  Workload workload;
+  uint64_t point = 0;   // index in Recording::Points(); 0 also when the run itself failed
+  uint64_t subset = 0;  // number in Subsets
+  Moment moment;
+  std::string reason;
+};
+
+// Threads: one at a time.
+class Explorer {
+ public:
+  using OnFailure = std::function<void(const Failure&, std::span<const std::byte> image)>;
+
+  // REQUIRES: all outlive the object. `on_failure` may be empty; it gets the image as the crash
+  // left it.
+  Explorer(ShapedPool& pool, DistinctImages& distinct, ExploreStats& stats, OnFailure on_failure)
+      : pool_(pool), distinct_(distinct), stats_(stats), on_failure_(std::move(on_failure)) {}
+
+  // The first violation, if there is one. Each image is checked once for each moment.
+  std::optional<Failure> Explore(const Workload& workload, const ExploreOptions& options);
+  // Likewise, of a run that was recorded elsewhere, on the same pool.
+  std::optional<Failure> ExploreRecording(const Workload& workload, const Recording& recording,
+                                          const ExploreOptions& options);
+
+ private:
+  struct Run;  // of one workload
+  std::optional<Failure> ExplorePoint(Run& run, uint64_t point);
+
+  ShapedPool& pool_;
+  DistinctImages& distinct_;
+  ExploreStats& stats_;
+  const OnFailure on_failure_;
+};
+
+}  // namespace mirdax::crash

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The machinery as a whole: it accepts what is right, and finds what is broken.
+#include "tests/crash/explorer.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/crash/generator.h"
+
+namespace mirdax::crash {
+namespace {
+
+using testing::HasSubstr;
+
+class ExplorerTest : public testing::Test {
+ protected:
+  ExplorerTest() {
+    auto pool = ShapedPool::Build(*FindShape("plain"));
+    MIRDAX_CHECK(pool.has_value());
+    pool_ = std::move(*pool);
+  }
+  static Workload Lines(std::string_view text) {
+    auto workload = ParseWorkload(text);
+    MIRDAX_CHECK(workload.has_value());
+    return std::move(*workload);
+  }
+  std::string Explore(const Workload& workload, const Recording* recording = nullptr,
+                      ExploreOptions options = {}) {
+    Explorer explorer(*pool_, distinct_, stats_, nullptr);
+    const auto failure = recording == nullptr
+                             ? explorer.Explore(workload, options)
+                             : explorer.ExploreRecording(workload, *recording, options);
+    if (failure) {
+      failed_point_ = failure->point;
+      failed_subset_ = failure->subset;
+    }
+    return failure ? failure->reason : "no violation";
+  }
+  // A run whose log lacks the events that `broken` says.
+  template <typename Broken>
+  Recording Breaking(const Workload& workload, const Broken& broken) {
+    auto recording = Record(*pool_, workload);
+    MIRDAX_CHECK(recording.has_value());
+    for (size_t i = recording->spans.front().begin; i < recording->log.size(); ++i) {
+      RegionEvent& event = recording->log[i];
+      if (!broken(event)) continue;
+      event.length = 0;  // it covers nothing any more
+      event.bytes.clear();
+    }
+    return std::move(*recording);
+  }
+
+  std::unique_ptr<ShapedPool> pool_;
+  DistinctImages distinct_;
+  ExploreStats stats_;
+  uint64_t failed_point_ = 0;
+  uint64_t failed_subset_ = 0;
+};
+
+TEST_F(ExplorerTest, ACorrectRunHasNoViolation) {
+  EXPECT_EQ(Explore(Lines("write A/f 0 100 1\nfsync A/f\nrename A/f B/g\nfsyncdir B\n")),
+            "no violation");
+  EXPECT_GT(distinct_.count(), 50U);
+  EXPECT_GT(stats_.check.recovery_images, 0U);
+}
+
+TEST_F(ExplorerTest, WhatARunStoresIsTakenBack) {
+  const uint64_t before = pool_->region().Hash();
+  Explore(Lines("create A/n 0600\ntick\n"));
+  EXPECT_EQ(pool_->region().Hash(), before);
+}
+
+TEST_F(ExplorerTest, ARunTwiceGivesTheSameImages) {
+  const Workload workload = Lines("append f 5000 1\nfsync f\n");
+  Explore(workload);
+  const uint64_t count = distinct_.count();
+  Explore(workload);
+  EXPECT_EQ(distinct_.count(), count);
+}
+
+TEST_F(ExplorerTest, AForgottenFlushOfTheCommitWordIsFound) {
+  const Workload workload = Lines("create A/n 0600\nfsyncdir A\n");
+  const Recording broken = Breaking(workload, [](const RegionEvent& event) {
+    return event.kind == RegionEvent::Kind::kFlush && event.offset == kCommitLineOffset;
+  });
+  EXPECT_THAT(Explore(workload, &broken), HasSubstr("/A/n is missing"));
+}
+
+TEST_F(ExplorerTest, AForgottenFlushOfFileDataIsFound) {
+  const Workload workload = Lines("write A/f 0 4096 1\nfsync A/f\n");
+  Recording broken = Breaking(workload, [](const RegionEvent&) { return false; });
+  for (RegionEvent& event : broken.log) {
+    // Streamed data becomes a store that nobody flushes.
+    if (event.kind == RegionEvent::Kind::kStream && event.length == 4096) {
+      event.kind = RegionEvent::Kind::kWrite;
+    }
+    if (event.kind == RegionEvent::Kind::kFlush && event.length == 4096) event.length = 0;
+  }
+  EXPECT_THAT(Explore(workload, &broken), HasSubstr("/A/f: the bytes at"));
+}
+
+TEST_F(ExplorerTest, ACommitWordBeforeItsRecordIsFound) {
+  const Workload workload = Lines("create A/n 0600\nfsyncdir A\n");
+  auto recording = Record(*pool_, workload);
+  ASSERT_TRUE(recording);
+  // The drain between the record and the commit word moves to the end.
+  auto& log = recording->log;
+  const auto word = std::find_if(log.begin(), log.end(), [&](const RegionEvent& event) {
+    return event.kind == RegionEvent::Kind::kStore64 &&
+           &event - log.data() >= static_cast<ptrdiff_t>(recording->spans.front().begin);
+  });
+  ASSERT_NE(word, log.end());
+  const auto drain = std::prev(word);
+  ASSERT_EQ(drain->kind, RegionEvent::Kind::kDrain);
+  drain->kind = RegionEvent::Kind::kFlush;
+  drain->length = 0;
+  EXPECT_THAT(Explore(workload, &*recording), HasSubstr("recovery: journal record"));
+}
+
+TEST_F(ExplorerTest, AFailureIsRepeatedByItsPointAndSubset) {
+  const Workload workload = Lines("create A/n 0600\nfsyncdir A\n");
+  const Recording broken = Breaking(workload, [](const RegionEvent& event) {
+    return event.kind == RegionEvent::Kind::kFlush && event.offset == kCommitLineOffset;
+  });
+  const std::string reason = Explore(workload, &broken);
+  ExploreOptions one;
+  one.point = failed_point_;
+  one.subset = failed_subset_;
+  const uint64_t before = stats_.check.images;
+  EXPECT_EQ(Explore(workload, &broken, one), reason);
+  EXPECT_EQ(stats_.check.images, before + 1);
+}
+
+TEST_F(ExplorerTest, AnAnswerThatTheModelDoesNotGiveIsAViolation) {
+  EXPECT_EQ(Explore(Lines("unlink A/absent\n")), "no violation") << "both say not found";
+  // A name that the model does not know of.
+  pool_->region().Begin();
+  {
+    State state;
+    const auto mounted = pool_->Mount(&state);
+    ASSERT_TRUE(mounted);
+    ASSERT_TRUE((*mounted)->volume().Create(kRootIno, "n", 0600, {}));
+    ASSERT_TRUE((*mounted)->volume().Unmount());
+  }
+  EXPECT_THAT(Explore(Lines("create n 0600\n")), HasSubstr("answered exists"));
+  pool_->region().Undo();
+}
+
+TEST(Generator, EveryCoreOperationIsPossibleOnAFreshShape) {
+  std::set<std::string> first;
+  for (const auto& each : Systematic("plain", 1)) {
+    first.insert(PrintOperation(each.workload.operations.front()));
+  }
+  std::set<std::string> core;
+  for (const CoreOperation& each : CoreOperations()) {
+    Operation operation = each.lines.front();
+    operation.tag = 1;
+    core.insert(PrintOperation(operation));
+  }
+  EXPECT_EQ(first.size(), core.size());
+}
+
+class ShapeTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(ShapeTest, CanBeMountedAgainAndAgainAndIsTheSame) {
+  const auto pool = ShapedPool::Build(*FindShape(GetParam()));
+  ASSERT_TRUE(pool) << pool.error().message;
+  for (int i = 0; i < 2; ++i) {
+    (*pool)->region().Begin();
+    State state;
+    const auto mounted = (*pool)->Mount(&state);
+    ASSERT_TRUE(mounted) << mounted.error().message;
+    EXPECT_TRUE(state.Find("A/d"));
+    EXPECT_TRUE(state.Find("B/e"));
+    (*pool)->region().Undo();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ShapeTest,
+                         testing::Values("plain", "journal", "full", "directory", "extents",
+                                         "quarantine"));
+
+}  // namespace
+}  // namespace mirdax::crash

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/crash/history.h"
+
+#include <algorithm>
+
+namespace mirdax::crash {
+
+std::optional<ErrorCode> History::Add(const Operation& operation, bool done) {
+  const uint32_t index = size() + 1;
+  State next = states_.back();
+  const std::optional<ErrorCode> refused = next.Apply(operation, index);
+  const bool changes = done && !refused;
+  const SyncScope scope = changes ? ScopeOf(operation) : SyncScope::kNothing;
+  NodeId node = 0;
+  if (scope == SyncScope::kFile) node = next.Find(operation.path).value_or(0);
+  operations_.push_back(operation);
+  scopes_.push_back(scope);
+  synced_.push_back(node);
+  states_.push_back(changes ? std::move(next) : State(states_.back()));
+  return refused;
+}
+
+uint32_t History::NamesDurable(Moment moment) const {
+  for (uint32_t index = moment.returned; index > 0; --index) {
+    if (scopes_[index - 1] != SyncScope::kNothing) return index;
+  }
+  return 0;
+}
+
+uint32_t History::BytesDurable(NodeId node, Moment moment, bool times) const {
+  for (uint32_t index = moment.returned; index > 0; --index) {
+    const OpKind kind = At(index).kind;
+    if (times && (kind == OpKind::kFdatasync || kind == OpKind::kMsync)) continue;
+    const SyncScope scope = scopes_[index - 1];
+    if (scope == SyncScope::kEverything) return index;
+    if (scope == SyncScope::kFile && synced_[index - 1] == node) return index;
+  }
+  return 0;
+}
+
+}  // namespace mirdax::crash

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// crash_explorer: see docs/TESTING.md, "Crash states".
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <thread>
+
+#include "tests/crash/current_case.h"
+#include "tests/crash/explorer.h"
+#include "tests/crash/generator.h"
+
+namespace mirdax::crash {
+namespace {
+
+struct Arguments {
+  std::vector<std::string> run;
+  unsigned systematic = 0;
+  uint64_t sample = 0;
+  unsigned ops = 3;
+  std::string shape = "plain";
+  std::string save;
+  unsigned jobs = 1;
+  uint64_t images = 0;
+  uint64_t most_failures = 20;
+  bool list = false;
+  ExploreOptions explore;
+};
+
+struct Task {
+  GeneratedWorkload generated;
+  std::string file;  // that it was read from
+};
+
+Result<Task> ReadTask(const std::filesystem::path& path) {
+  std::ifstream in(path);
+  std::stringstream text;
+  text << in.rdbuf();
+  if (!in) return Fail(ErrorCode::kNotFound, "{} cannot be read", path.string());
+  Result<Workload> workload = ParseWorkload(text.str());
+  if (!workload) {
+    return Fail(ErrorCode::kInvalid, "{}: {}", path.string(), workload.error().message);
+  }
+  if (FindShape(workload->shape) == nullptr) {
+    return Fail(ErrorCode::kInvalid, "{}: no shape '{}'", path.string(), workload->shape);
+  }
+  return Task{{std::move(*workload), 0}, path.string()};
+}
+
+Status AddFiles(const std::string& name, std::vector<Task>& tasks) {
+  std::vector<std::filesystem::path> files;
+  if (std::filesystem::is_directory(name)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(name)) {
+      if (entry.path().extension() == ".txt") files.push_back(entry.path());
+    }
+    std::ranges::sort(files);
+  } else {
+    files.emplace_back(name);
+  }
+  for (const auto& file : files) {
+    MIRDAX_ASSIGN(Task task, ReadTask(file));
+    tasks.push_back(std::move(task));
+  }
+  return {};
+}
+
+Result<std::vector<Task>> TasksOf(const Arguments& arguments) {
+  std::vector<Task> tasks;
+  for (const std::string& name : arguments.run) MIRDAX_TRY(AddFiles(name, tasks));
+  for (const Shape& shape : Shapes()) {
+    if (arguments.shape != "all" && arguments.shape != shape.name) continue;
+    std::vector<GeneratedWorkload> generated;
+    if (arguments.systematic != 0) generated = Systematic(shape.name, arguments.systematic);
+    if (arguments.sample != 0) {
+      for (auto& each :
+           Sample(shape.name, arguments.ops, arguments.sample, arguments.explore.seed)) {
+        generated.push_back(std::move(each));
+      }
+    }
+    for (auto& each : generated) tasks.push_back({std::move(each), {}});
+  }
+  return tasks;
+}
+
+// Takes tasks until there are none, or enough went wrong.
+class Work {
+ public:
+  Work(const Arguments& arguments, const std::vector<Task>& tasks)
+      : arguments_(arguments), tasks_(tasks) {}
+
+  void Run() {
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < arguments_.jobs; ++i) threads.emplace_back([this] { Loop(); });
+    for (std::thread& thread : threads) thread.join();
+  }
+  uint64_t failures() const { return failures_.load(); }
+  const ExploreStats& stats() const { return stats_; }
+  const DistinctImages& distinct() const { return distinct_; }
+
+ private:
+  void Loop() {
+    std::map<std::string, std::unique_ptr<ShapedPool>> pools;
+    ExploreStats stats;
+    for (;;) {
+      const size_t next = next_.fetch_add(1);
+      if (next >= tasks_.size() || failures_.load() >= arguments_.most_failures) break;
+      const Task& task = tasks_[next];
+      std::unique_ptr<ShapedPool>& pool = pools[task.generated.workload.shape];
+      if (!pool) {
+        auto built = ShapedPool::Build(*FindShape(task.generated.workload.shape));
+        if (!built) {
+          fmt::print(stderr, "crash_explorer: {}\n", built.error().message);
+          ++failures_;
+          break;
+        }
+        pool = std::move(*built);
+      }
+      ExploreOptions options = arguments_.explore;
+      if (!options.point) options.first_operation = task.generated.first_operation;
+      if (arguments_.images != 0) options.images_per_workload = arguments_.images / tasks_.size();
+      Explorer explorer(*pool, distinct_, stats,
+                        [&](const Failure& failure, std::span<const std::byte> image) {
+                          Report(failure, task.file, image);
+                        });
+      if (explorer.Explore(task.generated.workload, options)) ++failures_;
+    }
+    MutexLock lock(mutex_);
+    stats_ += stats;
+  }
+
+  void Report(const Failure& failure, std::string file, std::span<const std::byte> image) {
+    MutexLock lock(mutex_);
+    fmt::print(
+        "VIOLATION: {}\nafter {} operations had begun and {} returned; point {}, subset {}\n",
+        failure.reason, failure.moment.begun, failure.moment.returned, failure.point,
+        failure.subset);
+    const std::string text = PrintWorkload(failure.workload);
+    fmt::print("{}", text);
+    if (!arguments_.save.empty()) {
+      std::filesystem::create_directories(arguments_.save);
+      const std::string base = fmt::format("{}/failure-{}", arguments_.save, ++saved_);
+      file = base + ".txt";
+      std::ofstream(file) << text;
+      std::ofstream(base + ".img", std::ios::binary)
+          .write(reinterpret_cast<const char*>(image.data()),
+                 static_cast<std::streamsize>(image.size()));
+      fmt::print("image: {}.img\n", base);
+    }
+    if (file.empty()) file = "FILE-WITH-THESE-LINES";
+    fmt::print("repeat: {}\n\n",
+               RepeatCommand(file, failure.point, failure.subset, arguments_.explore.seed));
+    std::fflush(stdout);
+  }
+
+  const Arguments& arguments_;
+  const std::vector<Task>& tasks_;
+  DistinctImages distinct_;
+  std::atomic<size_t> next_{0};
+  std::atomic<uint64_t> failures_{0};
+  Mutex mutex_;
+  uint64_t saved_ MIRDAX_GUARDED_BY(mutex_) = 0;
+  ExploreStats stats_;  // complete when Run() has returned
+};
+
+void PrintReport(const Work& work, double seconds) {
+  const ExploreStats& stats = work.stats();
+  const CheckStats& check = stats.check;
+  const uint64_t all = check.images + check.recovery_images;
+  fmt::print(
+      "{} workloads, {} crash points, {} distinct images, {} checks, {} checks of crashes "
+      "during recovery, {} violations\n",
+      stats.workloads, stats.points, work.distinct().count(), check.images, check.recovery_images,
+      work.failures());
+  fmt::print("{:.1f} s, {:.0f} images/s\n", seconds, static_cast<double>(all) / seconds);
+  const uint64_t total = stats.record_ns + stats.replay_ns + check.recover_ns + check.fsck_ns +
+                         check.mount_ns + check.read_ns + check.judge_ns + check.unmount_ns;
+  const auto share = [&](std::string_view what, uint64_t ns) {
+    fmt::print("  {:<22} {:5.1f} %\n", what,
+               100.0 * static_cast<double>(ns) / static_cast<double>(std::max<uint64_t>(total, 1)));
+  };
+  share("running workloads", stats.record_ns);
+  share("log replay, images", stats.replay_ns);
+  share("recovery", check.recover_ns);
+  share("fsck", check.fsck_ns);
+  share("mount", check.mount_ns);
+  share("reading everything", check.read_ns);
+  share("comparing", check.judge_ns);
+  share("unmount, fsck again", check.unmount_ns);
+}
+
+int Main(const Arguments& arguments) {
+  const Result<std::vector<Task>> tasks = TasksOf(arguments);
+  if (!tasks) {
+    fmt::print(stderr, "crash_explorer: {}\n", tasks.error().message);
+    return 2;
+  }
+  if (tasks->empty()) {
+    fmt::print(stderr, "crash_explorer: nothing to do; see --help\n");
+    return 2;
+  }
+  if (arguments.list) {
+    for (const Task& task : *tasks) fmt::print("{}\n", PrintWorkload(task.generated.workload));
+    return 0;
+  }
+  ReportCaseOnAbort();
+  const auto begun = std::chrono::steady_clock::now();
+  Work work(arguments, *tasks);
+  work.Run();
+  PrintReport(work,
+              std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+  return work.failures() == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace mirdax::crash
+
+int main(int argc, char** argv) {
+  mirdax::crash::Arguments arguments;
+  mirdax::crash::ExploreOptions& explore = arguments.explore;
+  CLI::App app("Visits the states that a power cut can leave, and checks each.", "crash_explorer");
+  app.add_option("--run", arguments.run, "workload files, or folders of them (*.txt)");
+  app.add_option("--systematic", arguments.systematic, "all sequences of 1 or 2 operations")
+      ->check(CLI::Range(1, 2));
+  app.add_option("--sample", arguments.sample, "so many random sequences");
+  app.add_option("--ops", arguments.ops, "... of so many operations (3)")->check(CLI::Range(1, 50));
+  app.add_option("--shape", arguments.shape, "volume for generated workloads, or all (plain)");
+  app.add_option("--seed", explore.seed, "of samples and subsets (1)");
+  app.add_option("--images", arguments.images, "about so many images in all");
+  app.add_option("--per-point", explore.images_per_point, "at most so many images a point (64)");
+  app.add_option("--recovery-every", explore.recovery_every,
+                 "crash again during the recovery of every n-th image (16; 0: never)");
+  app.add_option("--recovery-subsets", explore.recovery_subsets, "... with so many subsets (4)");
+  app.add_option("--unmount-every", explore.unmount_every,
+                 "unmount every n-th image and check again (4; 0: never)");
+  app.add_option("--point", explore.point, "only this crash point");
+  app.add_option("--subset", explore.subset, "only this subset");
+  app.add_option("--save", arguments.save, "folder for workloads and images that fail");
+  app.add_option("--jobs", arguments.jobs, "threads (1)")->check(CLI::Range(1, 64));
+  app.add_option("--failures", arguments.most_failures, "stop after so many (20)");
+  app.add_flag("--list", arguments.list, "only print the workloads");
+  CLI11_PARSE(app, argc, argv);
+  return mirdax::crash::Main(arguments);
+}

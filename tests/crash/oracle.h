@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Says which filesystems a crash may leave: docs/CONSISTENCY.md, "After a crash".
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "tests/crash/history.h"
+#include "tests/crash/observation.h"
+
+namespace mirdax::crash {
+
+// A crash is legal when what is seen is the model after some operation p, with
+//  O1 names: p is no older than the last sync point that had returned, and no newer than the last
+//     operation that had begun. All names, kinds, link counts, owners, modes and attributes are
+//     those after p, exactly: operations are whole, and in order.
+//  O2 bytes synced: nothing of a file is older than the last sync point that covers it, or than the
+//     last change of its size itself (an operation on names and attributes, see O1) up to p.
+//  O3 size: one that the file had, between O2 and p; it never covers what was not stored.
+//  O4 a block whose storage is new appears as a whole, with the blocks' storage after some
+//     operation between O2 and p. Only words (8 aligned bytes) that share that storage may differ:
+//     each is as it was after some operation, not older than O2, up to the one under way.
+//  O5 times are those after some operation between O2 and p, of one moment.
+//  O6 space: what is free, and what the files seen occupy, is the whole pool; inodes likewise.
+//
+// Threads: const.
+class Oracle {
+ public:
+  // REQUIRES: `history` outlives the object.
+  explicit Oracle(const History& history) : history_(history) {}
+
+  // Why `seen` cannot be after a crash at `moment`; nothing when it can.
+  std::optional<std::string> Judge(const Observation& seen, Moment moment) const;
+
+ private:
+  class Match;  // of one observation with one p
+
+  const History& history_;
+};
+
+}  // namespace mirdax::crash

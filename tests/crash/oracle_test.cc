@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The oracle allows what docs/CONSISTENCY.md allows, and refuses all else.
+#include "tests/crash/oracle.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/crash/pattern.h"
+
+namespace mirdax::crash {
+namespace {
+
+using testing::HasSubstr;
+
+// What a user would see of a state of the model.
+Observation Showing(const State& state) {
+  Observation seen;
+  uint64_t blocks = 0;
+  for (const auto& [id, node] : state.nodes()) {
+    if (node.nlink == 0) continue;
+    SeenNode& as = seen.nodes[id];
+    as.attributes.mode = node.mode;
+    as.attributes.uid = node.uid;
+    as.attributes.gid = node.gid;
+    as.attributes.nlink = node.nlink;
+    as.attributes.rdev = node.rdev;
+    as.attributes.blocks = 8;
+    as.attributes.atime.seconds = node.atime;
+    as.attributes.mtime.seconds = node.mtime;
+    as.attributes.ctime.seconds = node.ctime;
+    as.target = node.target;
+    as.xattrs = node.xattrs;
+    if (node.data) as.bytes = node.data->bytes();
+    for (const auto& [name, child] : node.entries) as.entries[name] = child;
+    as.parent = node.parent;
+    ++blocks;
+  }
+  seen.space = {.blocks = 1000,
+                .blocks_free = 1000 - blocks,
+                .blocks_available = 900,
+                .inodes = 64,
+                .inodes_free = 64 - blocks - 1};
+  return seen;
+}
+
+class OracleTest : public testing::Test {
+ protected:
+  // Begins with f: 8192 bytes of tag 1; and an empty directory d.
+  OracleTest() : history_(Start()) {}
+
+  static State Start() {
+    State state;
+    Apply(state, "create f 0600");
+    Apply(state, "write f 0 8192 1");
+    Apply(state, "mkdir d 0700");
+    state.Settle();
+    return state;
+  }
+  static void Apply(State& state, std::string_view line) {
+    EXPECT_FALSE(state.Apply(*ParseOperation(line), 0)) << line;
+  }
+  void Do(std::string_view line) {
+    EXPECT_FALSE(history_.Add(*ParseOperation(line), true)) << line;
+  }
+  Observation After(uint32_t index) { return Showing(history_.After(index)); }
+  std::string Judge(const Observation& seen, Moment moment) {
+    return Oracle(history_).Judge(seen, moment).value_or("legal");
+  }
+  static SeenNode& File(Observation& seen) { return seen.nodes.at(2); }
+
+  History history_;
+};
+
+TEST_F(OracleTest, EveryPrefixSinceTheLastSyncIsLegalAndNoOther) {
+  Do("create a 0600");
+  Do("fsyncdir /");
+  Do("create b 0600");
+  Do("create c 0600");
+  for (uint32_t p = 0; p <= 4; ++p) {
+    const std::string verdict = Judge(After(p), {4, 4});
+    if (p >= 2 || p == 1) {
+      EXPECT_EQ(verdict, "legal") << p;  // 1 and 2 look alike
+    } else {
+      EXPECT_THAT(verdict, HasSubstr("/a is missing")) << p;
+    }
+  }
+  EXPECT_EQ(Judge(After(0), {2, 1}), "legal") << "the sync was still under way";
+  EXPECT_THAT(Judge(After(4), {3, 3}), HasSubstr("/c is there")) << "it had not begun";
+}
+
+TEST_F(OracleTest, ALaterOperationWithoutAnEarlierOneIsRefused) {
+  Do("create a 0600");
+  Do("create b 0600");
+  State other = history_.After(0);
+  Apply(other, "create b 0600");
+  Observation seen = Showing(other);
+  EXPECT_THAT(Judge(seen, {2, 2}), HasSubstr("/a is missing"));
+}
+
+TEST_F(OracleTest, HalfARenameIsRefused) {
+  Do("rename f d/g");
+  Observation both = After(0);
+  both.nodes.at(3).entries["g"] = 2;
+  EXPECT_NE(Judge(both, {1, 0}), "legal");
+  Observation neither = After(1);
+  neither.nodes.at(3).entries.clear();
+  EXPECT_NE(Judge(neither, {1, 0}), "legal");
+}
+
+TEST_F(OracleTest, EveryAttributeCounts) {
+  Do("setxattr f user.a 10 2");
+  Do("syncall");
+  const auto refuses = [&](const auto& change) {
+    Observation seen = After(2);
+    change(File(seen));
+    return Judge(seen, {2, 2}) != "legal";
+  };
+  EXPECT_EQ(Judge(After(2), {2, 2}), "legal");
+  EXPECT_TRUE(refuses([](SeenNode& node) { ++node.attributes.mode; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { ++node.attributes.uid; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { ++node.attributes.gid; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { ++node.attributes.nlink; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { ++node.attributes.rdev; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { ++node.attributes.mtime.seconds; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { ++node.attributes.ctime.seconds; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { ++node.attributes.atime.seconds; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { node.xattrs.clear(); }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { node.xattrs["user.a"][3] ^= 1; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { node.target = "x"; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { node.bytes[100] ^= 1; }));
+  EXPECT_TRUE(refuses([](SeenNode& node) { node.bytes.pop_back(); }));
+}
+
+TEST_F(OracleTest, AnUnsyncedOverwriteMayBeTornByWordsAndNoFiner) {
+  Do("write f 0 32 9");
+  const std::string fresh = PatternBytes(9, 0, 32);
+  Observation torn = After(0);
+  File(torn).bytes.replace(8, 8, fresh.substr(8, 8));
+  EXPECT_EQ(Judge(torn, {1, 0}), "legal");
+  File(torn).bytes.replace(16, 4, fresh.substr(16, 4));
+  EXPECT_THAT(Judge(torn, {1, 0}), HasSubstr("the bytes at 16"));
+}
+
+TEST_F(OracleTest, ASyncedOverwriteIsWhole) {
+  Do("write f 0 32 9");
+  Do("fsync f");
+  Observation torn = After(0);
+  File(torn).bytes.replace(8, 8, PatternBytes(9, 8, 8));
+  EXPECT_NE(Judge(torn, {2, 2}), "legal");
+  EXPECT_NE(Judge(After(0), {2, 2}), "legal");
+  EXPECT_EQ(Judge(After(2), {2, 2}), "legal");
+}
+
+TEST_F(OracleTest, ASyncOfAnotherFileSaysNothingOfTheBytes) {
+  Do("create g 0600");
+  Do("write f 0 32 9");
+  Do("fsync g");
+  Observation seen = After(3);
+  File(seen).bytes = history_.After(0).At(2).data->bytes();
+  EXPECT_EQ(Judge(seen, {3, 3}), "legal");
+}
+
+TEST_F(OracleTest, BlocksNewToAFileAreWholeOrAbsent) {
+  Do("write f 8192 4096 9");
+  Observation half = After(1);
+  File(half).bytes.replace(8192 + 64, 64, std::string(64, '\0'));
+  EXPECT_THAT(Judge(half, {1, 1}), HasSubstr("the bytes at 8256"));
+  EXPECT_EQ(Judge(After(0), {1, 1}), "legal");
+}
+
+TEST_F(OracleTest, TheSizeNeverCoversWhatWasNotStored) {
+  Do("append f 100 9");
+  Observation seen = After(1);
+  File(seen).bytes.replace(8192, 100, std::string(100, '\0'));
+  EXPECT_NE(Judge(seen, {1, 1}), "legal");
+  Observation between = After(1);
+  File(between).bytes.resize(8200);
+  EXPECT_THAT(Judge(between, {1, 1}), HasSubstr("a size it did not have"));
+}
+
+TEST_F(OracleTest, BytesOfAnotherFileAreRefused) {
+  Do("create g 0600");
+  Do("write g 0 8192 5");
+  Do("write f 0 4096 9");
+  Observation seen = After(3);
+  File(seen).bytes.replace(64, 8, PatternBytes(5, 64, 8));
+  EXPECT_NE(Judge(seen, {3, 3}), "legal");
+}
+
+TEST_F(OracleTest, ATruncationIsWholeAndKeepsTheOldTail) {
+  Do("truncate f 5000");
+  Do("truncate f 8192");
+  Observation zeroed = After(0);
+  File(zeroed).bytes.replace(5000, 3192, std::string(3192, '\0'));
+  EXPECT_EQ(Judge(After(0), {2, 2}), "legal");
+  EXPECT_EQ(Judge(After(1), {2, 2}), "legal");
+  EXPECT_EQ(Judge(After(2), {2, 2}), "legal");
+  File(zeroed).attributes = After(1).nodes.at(2).attributes;  // times of the first
+  EXPECT_NE(Judge(zeroed, {2, 2}), "legal");
+}
+
+TEST_F(OracleTest, LostSpaceIsRefused) {
+  Observation seen = After(0);
+  --seen.space.blocks_free;
+  EXPECT_THAT(Judge(seen, {0, 0}), HasSubstr("blocks"));
+  seen = After(0);
+  --seen.space.inodes_free;
+  EXPECT_THAT(Judge(seen, {0, 0}), HasSubstr("inodes"));
+}
+
+TEST_F(OracleTest, TwoNamesOfOneInodeAreNotTwoInodes) {
+  Do("link f g");
+  Observation seen = After(1);
+  seen.nodes[9] = File(seen);
+  seen.nodes.at(1).entries["g"] = 9;
+  seen.space.blocks_free -= 1;
+  seen.space.inodes_free -= 1;
+  EXPECT_THAT(Judge(seen, {1, 1}), HasSubstr("/g: another inode"));
+}
+
+}  // namespace
+}  // namespace mirdax::crash

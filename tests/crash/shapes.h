@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The volumes that workloads start on: small, and each awkward in its own way.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/crash/executor.h"
+#include "tests/crash/image_region.h"
+#include "tests/crash/model.h"
+#include "tests/crash/mounted_image.h"
+#include "tests/crash/workload.h"
+
+namespace mirdax::crash {
+
+// Made by real operations only. All shapes have these names, so that a workload runs on any:
+//
+//     A/          f: 9000 bytes, attribute user.a   d/: empty   l: symbolic link
+//     B/          g: 100 bytes                      e/: empty
+//     f           6000 bytes
+struct Shape {
+  std::string name;
+  std::string what;                // one line for people
+  std::vector<Operation> build;    // done once; then the volume is unmounted
+  std::vector<Operation> prelude;  // done after each mount, before the workload; ends durable
+  uint64_t inode_count = 64;
+  std::optional<uint64_t> blocks_left = {};   // a file takes all other blocks that data may have
+  std::optional<uint64_t> inodes_left = {};   // likewise
+  std::optional<uint64_t> journal_left = {};  // bytes between the commit word and the ring's end
+  std::optional<uint64_t> journal_used =
+      {};  // bytes between the tail and the commit word, at least
+};
+
+const std::vector<Shape>& Shapes();
+const Shape* FindShape(std::string_view name);  // null: there is none
+
+// A pool of a shape, ready to be mounted again and again.
+//
+// Threads: one at a time.
+class ShapedPool {
+ public:
+  // Errors: an operation of the shape failed.
+  static Result<std::unique_ptr<ShapedPool>> Build(const Shape& shape);
+
+  ImageRegion& region() { return *region_; }
+  const Shape& shape() const noexcept { return shape_; }
+
+  // Mounts the pool and does the shape's prelude. Whatever is stored belongs to the region's level
+  // of the caller. `state` becomes the model of what is there, all of it durable.
+  Result<std::unique_ptr<MountedImage>> Mount(State* state);
+
+ private:
+  ShapedPool(const Shape& shape, std::unique_ptr<ImageRegion> region, State state)
+      : shape_(shape), region_(std::move(region)), state_(std::move(state)) {}
+
+  const Shape& shape_;
+  const std::unique_ptr<ImageRegion> region_;
+  const State state_;  // after `build`
+};
+
+}  // namespace mirdax::crash
