@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "fs/format/layout.h"
 #include "fs/pmem/mapped_region.h"
 #include "fs/pmem/mapping.h"
 #include "fs/pmem/recorder_region.h"

@@ -32,6 +32,7 @@ State::State() {
   root.mode = S_IFDIR | 0755;
   root.nlink = 2;
   root.parent = kRootNode;
+  root.atime = root.mtime = root.ctime = SecondsAt(0);
   nodes_[kRootNode] = root;
 }
 

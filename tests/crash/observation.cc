@@ -13,7 +13,9 @@ namespace {
 Status See(Volume& volume, Ino ino, SeenNode& node) {
   MIRDAX_ASSIGN(node.attributes, volume.GetAttributes(ino));
   const uint32_t mode = node.attributes.mode;
-  if (S_ISLNK(mode)) MIRDAX_ASSIGN(node.target, volume.ReadLink(ino));
+  if (S_ISLNK(mode)) {
+    MIRDAX_ASSIGN(node.target, volume.ReadLink(ino));
+  }
   if (S_ISREG(mode) || S_ISDIR(mode)) {
     MIRDAX_ASSIGN(const std::vector<std::string> names, volume.ListXattrs(ino));
     for (const std::string& name : names) {

@@ -57,10 +57,10 @@ class Oracle::Match {
     const Node& node = state_.At(id);
     const SeenNode& seen = seen_.nodes.at(ino);
     if (Reason bad = CompareAttributes(path, node, seen)) return bad;
-    if (Reason bad = Times(path, id, seen)) return bad;
-    if (node.IsFile()) return Bytes(path, id, seen.bytes);
-    if (!node.IsDirectory()) return std::nullopt;
-    return Entries(path, node, seen);
+    Reason bad;
+    if (node.IsFile()) bad = Bytes(path, id, seen.bytes);
+    if (node.IsDirectory()) bad = Entries(path, node, seen);
+    return bad ? bad : Times(path, id, seen);  // last: names and bytes say more
   }
 
   static Reason CompareAttributes(const std::string& path, const Node& node, const SeenNode& seen) {
@@ -111,7 +111,9 @@ class Oracle::Match {
     for (uint32_t at = p_;; --at) {
       const Node& node = history_.After(at).At(id);
       if (SameTimes(node, seen.attributes)) return std::nullopt;
-      if (at <= oldest || !(node.IsFile() && IsLazy(history_.At(at).kind))) break;
+      if (at <= oldest) break;
+      const bool changed = node.ctime == SecondsAt(at);
+      if (changed && !(node.IsFile() && IsLazy(history_.At(at).kind))) break;
     }
     const Node& wanted = state_.At(id);
     return fmt::format("{}: times {} {} {}, wanted {} {} {} (or older, where no sync forbids it)",

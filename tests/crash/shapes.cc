@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "fs/format/geometry.h"
-#include "tests/support/memory_pool.h"
+#include "mkfs/format_region.h"
 
 namespace mirdax::crash {
 namespace {
@@ -187,12 +187,17 @@ class Builder {
   uint64_t fills_ = 0;
 };
 
+// The same bytes each time: seeded, and by our clock.
 Result<std::unique_ptr<ImageRegion>> Format(const Shape& shape) {
+  MIRDAX_ASSIGN(auto region, ImageRegion::Create(std::vector<std::byte>(kMinPoolSize)));
   FormatOptions options;
   options.geometry.journal_size = kMinJournalSize;
   options.geometry.inode_count = shape.inode_count;
-  const auto pool = test::MemoryPool::Create(kMinPoolSize, options);
-  return ImageRegion::Create(pool->region().memory());
+  SeededRandom random(1);
+  StepClock clock;
+  clock.Set(SecondsAt(0));
+  MIRDAX_TRY(FormatRegion(*region, options, random, clock));
+  return region;
 }
 
 Status BuildOn(ImageRegion& region, const Shape& shape, State& state) {

@@ -6,6 +6,8 @@
 #include <limits>
 #include <span>
 
+#include "fs/base/check.h"
+
 namespace mirdax::crash {
 namespace {
 

@@ -63,8 +63,8 @@ enum class OpFlag : uint8_t {
 // Names are paths from the root ("A/f"; the root is "/"), or handles ("@h") where a file is meant.
 struct Operation {
   OpKind kind = OpKind::kTick;
-  std::string path;        // what it is done to
-  std::string other;       // new name, target of a symlink, name of an attribute, handle
+  std::string path = {};   // what it is done to
+  std::string other = {};  // new name, target of a symlink, name of an attribute, handle
   uint64_t offset = 0;     // bytes, as are all of these
   uint64_t to_offset = 0;  // copy
   uint64_t length = 0;     // also the new size of a truncate
