@@ -167,7 +167,7 @@ class Builder {
   }
 
  private:
-  // One commit, of a block of attributes or of one inode.
+  // One commit, of a block of attributes or of one inode. (Storing the same again commits nothing.)
   Status Fill(bool much) {
     if (much) {
       MIRDAX_TRY(Do({.kind = OpKind::kSetXattr,
@@ -176,7 +176,8 @@ class Builder {
                      .length = 3500,
                      .tag = 2000 + ++fills_ % 2}));
     } else {
-      MIRDAX_TRY(Do({.kind = OpKind::kChmod, .path = "B", .mode = 0755}));
+      const uint32_t mode = ++fills_ % 2 == 0 ? 0755 : 0750;
+      MIRDAX_TRY(Do({.kind = OpKind::kChmod, .path = "B", .mode = mode}));
     }
     return Do({.kind = OpKind::kSyncAll});
   }
