@@ -87,17 +87,26 @@ class CheckContext {
     return ino != 0 && ino < geometry.inode_count && Bit(geometry.inode_bitmap, ino);
   }
 
+  // 64 bits of the inode bitmap, without those that stand for nothing: behind the last inode (there
+  // the bitmap has ones), and number 0.
+  uint64_t InodesInUse(uint64_t index) {
+    const uint64_t first = index * 64;
+    if (first >= geometry.inode_count) return 0;
+    uint64_t word = BitmapWord(geometry.inode_bitmap, index);
+    if (geometry.inode_count - first < 64) {
+      word &= (uint64_t{1} << (geometry.inode_count - first)) - 1;
+    }
+    return index == 0 ? word & ~uint64_t{1} : word;
+  }
+
   // Calls `visit(ino)` for every inode in use, in order, with progress for `phase`.
   template <typename Visit>
   void ForEachInode(std::string_view phase, const Visit& visit) {
     const uint64_t words = (geometry.inode_count + 63) / 64;
     for (uint64_t i = 0; i < words; ++i) {
       if (i % 1024 == 0) Progress(phase, i, words);
-      uint64_t word = BitmapWord(geometry.inode_bitmap, i);
-      if (i == 0) word &= ~uint64_t{1};
-      for (; word != 0; word &= word - 1) {
-        const Ino ino = i * 64 + static_cast<unsigned>(std::countr_zero(word));
-        if (ino < geometry.inode_count) visit(ino);
+      for (uint64_t word = InodesInUse(i); word != 0; word &= word - 1) {
+        visit(i * 64 + static_cast<unsigned>(std::countr_zero(word)));
       }
     }
   }

@@ -33,7 +33,7 @@ bool CheckOrphans(CheckContext& context) {
   for (uint64_t i = 0; i < words; ++i) {
     if (i % 1024 == 0) context.Progress("orphans", i, words);
     const uint64_t orphans = context.BitmapWord(geometry.orphan_bitmap, i);
-    const uint64_t used = context.BitmapWord(geometry.inode_bitmap, i);
+    const uint64_t used = context.InodesInUse(i);
     for (uint64_t either = orphans | used; either != 0; either &= either - 1) {
       const auto bit = static_cast<unsigned>(std::countr_zero(either));
       const Ino ino = i * 64 + bit;
