@@ -84,6 +84,13 @@ Result<uint64_t> FileOperations::Seek(Ino ino, uint64_t offset, SeekTo to) {
   return reader_.Seek(*inode, offset, to);
 }
 
+Result<uint64_t> FileOperations::SizeOf(Ino ino) {
+  MIRDAX_ASSIGN(const InodeRef inode, volume_.Get(ino));
+  ReadLock lock(inode->mutex);
+  MIRDAX_TRY(CheckRegular(*inode));
+  return inode->size;
+}
+
 Result<uint64_t> FileOperations::CopyRange(Ino from, uint64_t from_offset, Ino to,
                                            uint64_t to_offset, uint64_t length) {
   MIRDAX_TRY(volume_.CheckWritable());
@@ -91,6 +98,9 @@ Result<uint64_t> FileOperations::CopyRange(Ino from, uint64_t from_offset, Ino t
   if (from == to && from_offset < to_offset + length && to_offset < from_offset + length) {
     return Fail(ErrorCode::kInvalid);
   }
+  // The end of the source is where it is now: a copy within one file may move it.
+  MIRDAX_ASSIGN(const uint64_t source_size, SizeOf(from));
+  length = from_offset < source_size ? std::min(length, source_size - from_offset) : 0;
   std::vector<std::byte> chunk(std::min(length, kCopyChunk));
   uint64_t copied = 0;
   while (copied < length) {

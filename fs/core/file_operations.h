@@ -35,6 +35,7 @@ class FileOperations {
   };
   Result<Written> WriteAt(Ino ino, std::optional<uint64_t> offset,
                           std::span<const std::byte> bytes);
+  Result<uint64_t> SizeOf(Ino ino);  // of a regular file
 
   VolumeContext& volume_;
   FileReader reader_;

@@ -160,6 +160,12 @@ TEST_F(VolumeData, SeekFindsDataAndHoles) {
   }
 }
 
+TEST_F(VolumeData, ACopyWithinAFileEndsWhereTheFileEndedBefore) {
+  world_.Write(file_, 0, std::string(100, 'x'));
+  EXPECT_EQ(*volume().CopyRange(file_, 0, file_, 16384, 4096), 100U);
+  EXPECT_EQ(world_.Stat(file_).size, 16484U);
+}
+
 TEST_F(VolumeData, CopyRangeCopies) {
   const Ino other = world_.Create(kRootIno, "g");
   std::string text;
