@@ -159,25 +159,5 @@ TEST(Generator, EveryCoreOperationIsPossibleOnAFreshShape) {
   EXPECT_EQ(first.size(), core.size());
 }
 
-class ShapeTest : public testing::TestWithParam<std::string> {};
-
-TEST_P(ShapeTest, CanBeMountedAgainAndAgainAndIsTheSame) {
-  const auto pool = ShapedPool::Build(*FindShape(GetParam()));
-  ASSERT_TRUE(pool) << pool.error().message;
-  for (int i = 0; i < 2; ++i) {
-    (*pool)->region().Begin();
-    State state;
-    const auto mounted = (*pool)->Mount(&state);
-    ASSERT_TRUE(mounted) << mounted.error().message;
-    EXPECT_TRUE(state.Find("A/d"));
-    EXPECT_TRUE(state.Find("B/e"));
-    (*pool)->region().Undo();
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(All, ShapeTest,
-                         testing::Values("plain", "journal", "full", "directory", "extents",
-                                         "quarantine"));
-
 }  // namespace
 }  // namespace mirdax::crash

@@ -14,8 +14,8 @@ constexpr uint64_t BlocksUpTo(uint64_t bytes) { return (bytes + kBlockSize - 1) 
 }  // namespace
 
 void FileData::Reserve(uint64_t blocks) {
-  if (stored_.size() >= blocks) return;
-  stored_.resize(blocks, false);
+  if (blocks_.size() >= blocks) return;
+  blocks_.resize(blocks);
   births_.resize(blocks * kWordsPerBlock, 0);
 }
 
@@ -25,9 +25,28 @@ void FileData::Renew(uint64_t first_word, uint64_t end_word, uint32_t index) {
 }
 
 void FileData::Drop(uint64_t block, uint32_t index) {
-  if (!stored_[block]) return;
-  stored_[block] = false;
+  if (!blocks_[block].stored) return;
+  blocks_[block] = {};
   Renew(block * kWordsPerBlock, (block + 1) * kWordsPerBlock, index);
+}
+
+void FileData::Mask(uint64_t block, bool masked, uint32_t index) {
+  if (!blocks_[block].stored || blocks_[block].masked == masked) return;
+  blocks_[block].masked = masked;
+  blocks_[block].since = index;
+}
+
+void FileData::Clear(uint64_t begin, uint64_t end) {
+  end = std::min<uint64_t>(end, bytes_.size());
+  if (begin < end) bytes_.replace(begin, end - begin, end - begin, '\0');
+}
+
+bool FileData::MayShow(const FileData& other, uint64_t word) const {
+  if (Birth(word) != other.Birth(word)) return false;
+  const uint64_t block = word / kWordsPerBlock;
+  const Block mine = block < blocks_.size() ? blocks_[block] : Block{};
+  const Block its = block < other.blocks_.size() ? other.blocks_[block] : Block{};
+  return mine.masked == its.masked && its.since >= mine.since;
 }
 
 void FileData::Write(uint64_t offset, std::string_view bytes, uint32_t index) {
@@ -35,8 +54,9 @@ void FileData::Write(uint64_t offset, std::string_view bytes, uint32_t index) {
   const uint64_t end = offset + bytes.size();
   Reserve(BlocksUpTo(end));
   for (uint64_t block = offset / kBlockSize; block < BlocksUpTo(end); ++block) {
-    if (stored_[block]) continue;
-    stored_[block] = true;
+    Mask(block, false, index);
+    if (blocks_[block].stored) continue;
+    blocks_[block].stored = true;
     Renew(block * kWordsPerBlock, (block + 1) * kWordsPerBlock, index);
   }
   if (bytes_.size() < end) bytes_.resize(end, '\0');
@@ -46,9 +66,11 @@ void FileData::Write(uint64_t offset, std::string_view bytes, uint32_t index) {
 void FileData::Truncate(uint64_t size, uint32_t index) {
   resized_ = index;
   if (size < bytes_.size()) {
-    for (uint64_t block = BlocksUpTo(size); block < stored_.size(); ++block) Drop(block, index);
+    for (uint64_t block = BlocksUpTo(size); block < blocks_.size(); ++block) Drop(block, index);
     // The block that is cut gets a fresh copy with a zero tail: the old size keeps the old tail.
-    if (size % kBlockSize != 0 && stored_[size / kBlockSize]) {
+    const uint64_t cut = size / kBlockSize;
+    if (size % kBlockSize != 0 && cut < blocks_.size() && blocks_[cut].stored &&
+        !blocks_[cut].masked) {
       Renew((size + kWord - 1) / kWord, BlocksUpTo(size) * kWordsPerBlock, index);
     }
   }
@@ -60,14 +82,20 @@ void FileData::Grow(uint64_t size) {
 }
 
 void FileData::Punch(uint64_t begin, uint64_t end, uint32_t index) {
-  const uint64_t first = BlocksUpTo(begin);
-  const uint64_t last = std::min<uint64_t>(end / kBlockSize, stored_.size());
-  for (uint64_t block = first; block < last; ++block) Drop(block, index);
-  for (uint64_t at = begin; at < std::min<uint64_t>(end, bytes_.size()); ++at) bytes_[at] = '\0';
+  const uint64_t last = std::min<uint64_t>(end / kBlockSize, blocks_.size());
+  for (uint64_t block = BlocksUpTo(begin); block < last; ++block) Drop(block, index);
+  Clear(begin, end);
+}
+
+void FileData::Zero(uint64_t begin, uint64_t end, uint32_t index) {
+  const uint64_t last = std::min<uint64_t>(end / kBlockSize, blocks_.size());
+  for (uint64_t block = BlocksUpTo(begin); block < last; ++block) Mask(block, true, index);
+  Clear(begin, end);
 }
 
 void FileData::Settle() {
   std::ranges::fill(births_, 0);
+  for (Block& block : blocks_) block.since = 0;
   resized_ = 0;
 }
 

@@ -12,7 +12,9 @@ namespace mirdax::crash {
 // What a torn overwrite may mix is decided by storage: stores in place change words that a crash
 // may find old or new, one by one; blocks that are new to the file appear whole, with a commit.
 // So each 8 aligned bytes know the operation that gave them the storage they have (their birth):
-// versions in which a word has the same birth share its storage.
+// versions in which a word has the same birth share its storage. A zeroed range keeps its storage
+// and is *masked*: it reads as zeros, and what lies there is not shown, until the next write to the
+// block stores all of it.
 //
 // Units: bytes; `index` is the number of the operation that does it, 1, 2, 3...
 class FileData {
@@ -23,6 +25,9 @@ class FileData {
   uint64_t size() const noexcept { return bytes_.size(); }
   // Of the word that begins at 8 * word; 0 for what was never stored to.
   uint32_t Birth(uint64_t word) const noexcept { return word < births_.size() ? births_[word] : 0; }
+  // Whether a crash may show the word that `other` has where the blocks are mapped as in this
+  // version: its storage is the same, and it had been stored there.
+  bool MayShow(const FileData& other, uint64_t word) const;
   // The last operation that set the size itself: a change of attributes, so whole and in order.
   uint32_t resized() const noexcept { return resized_; }
 
@@ -30,18 +35,27 @@ class FileData {
   void Truncate(uint64_t size, uint32_t index);
   void Grow(uint64_t size);  // fallocate: no change of what is stored
   void Punch(uint64_t begin, uint64_t end, uint32_t index);
+  void Zero(uint64_t begin, uint64_t end, uint32_t index);
 
   // What there is now was there from the start: index 0.
   void Settle();
 
  private:
+  struct Block {
+    bool stored = false;  // neither hole nor unwritten since it was allocated
+    bool masked = false;
+    uint32_t since = 0;  // the operation that masked or unmasked it last
+  };
+
   void Reserve(uint64_t blocks);
   void Renew(uint64_t first_word, uint64_t end_word, uint32_t index);
   void Drop(uint64_t block, uint32_t index);
+  void Mask(uint64_t block, bool masked, uint32_t index);
+  void Clear(uint64_t begin, uint64_t end);
 
   std::string bytes_;
   std::vector<uint32_t> births_;  // by word; covers whole blocks
-  std::vector<bool> stored_;      // by block: neither hole nor unwritten
+  std::vector<Block> blocks_;
   uint32_t resized_ = 0;
 };
 

@@ -231,10 +231,13 @@ Status State::ChangeData(const Operation& op, uint32_t index) {
       if (op.flag != OpFlag::kKeepSize) data.Grow(end);
       break;
     case OpKind::kPunch:
-    case OpKind::kZero:
       if (op.length == 0) return Fail(ErrorCode::kInvalid);
       data.Punch(op.offset, end, index);
-      if (op.kind == OpKind::kZero && op.flag != OpFlag::kKeepSize) data.Grow(end);
+      break;
+    case OpKind::kZero:
+      if (op.length == 0) return Fail(ErrorCode::kInvalid);
+      data.Zero(op.offset, end, index);
+      if (op.flag != OpFlag::kKeepSize) data.Grow(end);
       break;
     default:
       return Fail(ErrorCode::kInvalid);

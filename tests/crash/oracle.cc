@@ -164,10 +164,10 @@ class Oracle::Match {
             uint32_t oldest) const {
     const uint64_t begin = word * FileData::kWord;
     const uint64_t end = std::min<uint64_t>(begin + FileData::kWord, seen.size());
-    const uint32_t birth = Data(id, storage).Birth(word);
+    const FileData& mapped = Data(id, storage);
     for (uint32_t at = oldest; at <= moment_.begun && history_.After(at).Has(id); ++at) {
       const FileData& data = Data(id, at);
-      if (data.size() < end || data.Birth(word) != birth) continue;
+      if (data.size() < end || !mapped.MayShow(data, word)) continue;
       if (std::equal(seen.begin() + static_cast<ptrdiff_t>(begin),
                      seen.begin() + static_cast<ptrdiff_t>(end),
                      data.bytes().begin() + static_cast<ptrdiff_t>(begin))) {
