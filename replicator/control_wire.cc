@@ -40,6 +40,14 @@ void PutEpochs(ByteWriter& writer, const EpochRecord& epochs) {
   for (const Member& member : epochs.members) writer.Put(member);
 }
 
+// A peer's words end up in a terminal or a log.
+std::string GetText(ByteReader& reader) {
+  std::string text = reader.GetString();
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text;
+}
+
 bool GetHistory(ByteReader& reader, std::vector<EpochEntry>& history) {
   const auto count = reader.Get<uint16_t>();
   if (count > kHistoryLength) return false;
@@ -147,9 +155,7 @@ Result<Refusal> DecodeRefusal(std::span<const std::byte> payload) {
   ByteReader reader(payload);
   Refusal refusal;
   refusal.code = reader.Get<uint16_t>();
-  refusal.message = reader.GetString();
-  for (char& c : refusal.message)
-    if (static_cast<unsigned char>(c) < 0x20) c = '?';  // it ends up in a terminal or a log
+  refusal.message = GetText(reader);
   return Checked(reader, true, std::move(refusal), "refusal");
 }
 
@@ -209,7 +215,7 @@ Result<CopyInfo> DecodeCopyInfo(std::span<const std::byte> payload) {
   info.commit = reader.Get<Lsn>();
   info.tail = reader.Get<Lsn>();
   bool valid = GetHistory(reader, info.history);
-  info.error = reader.GetString();
+  info.error = GetText(reader);
   valid = valid && info.role >= Role::kPrimary && info.role <= Role::kWitness &&
           info.state >= CopyState::kBlank && info.state <= CopyState::kConsistent;
   return Checked(reader, valid, std::move(info), "copy description");
@@ -244,7 +250,7 @@ std::vector<std::byte> Encode(const DataEndpoint& endpoint) {
 Result<DataEndpoint> DecodeDataEndpoint(std::span<const std::byte> payload) {
   ByteReader reader(payload);
   DataEndpoint endpoint;
-  endpoint.provider = reader.GetString();
+  endpoint.provider = GetText(reader);
   const std::span<const std::byte> address = reader.GetBytes(reader.Get<uint16_t>());
   endpoint.address.assign(address.begin(), address.end());
   endpoint.cookie = reader.Get<Cookie>();

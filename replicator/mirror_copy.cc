@@ -9,6 +9,7 @@
 
 #include "fs/base/check.h"
 #include "fs/core/replay.h"
+#include "fs/format/checksums.h"
 #include "fs/format/superblock.h"
 #include "replicator/epochs.h"
 
@@ -112,6 +113,16 @@ Status MirrorCopy::RequireAttached(SessionId session) const {
   return {};
 }
 
+Status MirrorCopy::RequireAttached(SessionId session, const EpochRecord& epochs) const {
+  MIRDAX_TRY(RequireAttached(session));
+  const MutexLock state(state_mutex_);
+  const EpochId theirs = epochs.history.back().epoch;
+  if (theirs.number < fence_.number)
+    return Fail(ErrorCode::kStale, "epoch {} lies before {}, which has been here", ToString(theirs),
+                ToString(fence_));
+  return {};
+}
+
 Status MirrorCopy::CheckEpochs(const PrivateBlock& block, const AttachRequest& request) {
   const EpochId theirs = request.epochs.history.back().epoch;
   switch (CompareEpochs(HistoryOf(block), request.epochs.history)) {
@@ -154,7 +165,7 @@ Result<CopyInfo> MirrorCopy::Attach(SessionId session, const AttachRequest& requ
   Unplug();
   const MutexLock state(state_mutex_);
   fence_ = request.epochs.history.back().epoch;
-  attached_ = {session, request.copy_uuid, peer, clock_.Now(), 0};
+  attached_ = {session, request.set_uuid, request.copy_uuid, peer, clock_.Now(), 0};
   spdlog::info("primary {} attached in epoch {}", peer, ToString(fence_));
   return InfoLocked();
 }
@@ -187,7 +198,7 @@ Result<std::vector<RemoteWindow>> MirrorCopy::GiveKeys(SessionId session) {
 
 Result<CopyInfo> MirrorCopy::SetEpoch(SessionId session, const EpochRecord& epochs) {
   const MutexLock attach(attach_mutex_);
-  MIRDAX_TRY(RequireAttached(session));
+  MIRDAX_TRY(RequireAttached(session, epochs));
   const PrivateBlock block = private_store_.Get();
   const EpochRelation relation = CompareEpochs(HistoryOf(block), epochs.history);
   if (block.state != CopyState::kConsistent ||
@@ -200,12 +211,8 @@ Result<CopyInfo> MirrorCopy::SetEpoch(SessionId session, const EpochRecord& epoc
   return InfoLocked();
 }
 
-Result<CopyInfo> MirrorCopy::BeginFill(SessionId session, const FillRequest& request) {
-  const MutexLock attach(attach_mutex_);
-  MIRDAX_TRY(RequireAttached(session));
-  MIRDAX_ASSIGN(
-      const Superblock superblock,
-      DecodeSuperblock(std::as_bytes(std::span<const Superblock, 1>(&request.superblock, 1))));
+Result<Geometry> MirrorCopy::CheckFill(const Superblock& superblock) const {
+  MIRDAX_TRY(DecodeSuperblock(BytesOf(superblock)));
   MIRDAX_ASSIGN(const Geometry geometry, GeometryOf(superblock));
   if (geometry.pool_size > region_.size())
     return Fail(ErrorCode::kInvalid,
@@ -213,6 +220,20 @@ Result<CopyInfo> MirrorCopy::BeginFill(SessionId session, const FillRequest& req
                 region_.size(), geometry.pool_size);
   if ((superblock.incompat & kIncompatBlank) != 0)
     return Fail(ErrorCode::kInvalid, "the primary's superblock is that of a blank copy");
+  const MutexLock state(state_mutex_);
+  if (Uuid{superblock.set_uuid} != attached_.set)
+    return Fail(ErrorCode::kInvalid, "the primary's superblock is of set {}, the primary of {}",
+                Uuid{superblock.set_uuid}.ToString(), attached_.set.ToString());
+  return geometry;
+}
+
+Result<CopyInfo> MirrorCopy::BeginFill(SessionId session, const FillRequest& request) {
+  const MutexLock attach(attach_mutex_);
+  MIRDAX_TRY(RequireAttached(session, request.epochs));
+  const Superblock& superblock = request.superblock;
+  MIRDAX_ASSIGN(const Geometry geometry, CheckFill(superblock));
+  if (target_ != nullptr) target_->Close();
+  target_.reset();
   const MutexLock apply(apply_mutex_);  // what is half applied is about to be replaced
   MIRDAX_TRY(private_store_.Update([&](PrivateBlock& next) {
     next.state = CopyState::kFilling;
@@ -223,6 +244,7 @@ Result<CopyInfo> MirrorCopy::BeginFill(SessionId session, const FillRequest& req
   spdlog::info("fill begins: this copy cannot be promoted until it has ended");
   const MutexLock state(state_mutex_);
   filling_ = true;
+  fill_ = superblock;
   consistent_ = false;
   geometry_ = geometry;
   epoch_ = fence_ = request.epochs.history.back().epoch;
@@ -233,11 +255,13 @@ Result<CopyInfo> MirrorCopy::BeginFill(SessionId session, const FillRequest& req
 
 Result<CopyInfo> MirrorCopy::EndFill(SessionId session, const FillRequest& request) {
   const MutexLock attach(attach_mutex_);
-  MIRDAX_TRY(RequireAttached(session));
+  MIRDAX_TRY(RequireAttached(session, request.epochs));
   const MutexLock apply(apply_mutex_);
   {
     const MutexLock state(state_mutex_);
     if (!filling_) return Fail(ErrorCode::kInvalid, "no fill has begun");
+    if (std::memcmp(&fill_, &request.superblock, sizeof(fill_)) != 0)
+      return Fail(ErrorCode::kInvalid, "the fill began with another superblock");
   }
   if (request.commit % kLineSize != 0)
     return Fail(ErrorCode::kInvalid, "the commit word {} is not aligned", request.commit);

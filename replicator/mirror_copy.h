@@ -26,8 +26,11 @@ using SessionId = uint64_t;  // one control connection; 0 = none
 //  I3 (R4, 22) a peer's bytes go to the data area and to journal bytes [from, to) of its batch; to
 //     bitmaps and inode table only while this copy is being filled; to nothing else, ever.
 //  I4 (R6) pushes are taken from the attached session only, under the epoch that this copy has
-//     persisted. A newer session is attached only after the older one's keys are dead.
-//  I5 (R7) kFilling is durable before the first byte of a fill, kConsistent after the last.
+//     persisted. A newer session is attached only after the older one's keys are dead. No request
+//     takes the copy back to an epoch below one that has been here.
+//  I5 (R7) kFilling is durable before the first byte of a fill, kConsistent after the last. A fill
+//     is of the attached primary's set, and ends with the superblock that it began with; keys from
+//     before it, which opened another geometry, are dead.
 //  I6 the tail that is reported is persisted: the primary may reuse journal and blocks below it.
 //  I7 after a failed apply or commit nothing is taken any more until the daemon is started again;
 //     status says why.
@@ -78,6 +81,7 @@ class MirrorCopy {
   class Handler;
   struct Attached {
     SessionId session = 0;
+    Uuid set;
     Uuid primary;
     std::string peer;
     Timestamp since;
@@ -89,6 +93,10 @@ class MirrorCopy {
   Status CheckEpochs(const PrivateBlock& block, const AttachRequest& request)
       MIRDAX_REQUIRES(state_mutex_);
   Status RequireAttached(SessionId session) const MIRDAX_EXCLUDES(state_mutex_);
+  // As RequireAttached(), and `epochs` do not lead below the fence.
+  Status RequireAttached(SessionId session, const EpochRecord& epochs) const
+      MIRDAX_EXCLUDES(state_mutex_);
+  Result<Geometry> CheckFill(const Superblock& superblock) const MIRDAX_EXCLUDES(state_mutex_);
   void Unplug() MIRDAX_REQUIRES(attach_mutex_);
   CopyInfo InfoLocked() const MIRDAX_REQUIRES(state_mutex_);
   Status CheckRequest(const DataRequest& request) const MIRDAX_REQUIRES(state_mutex_);
@@ -115,6 +123,7 @@ class MirrorCopy {
   EpochId epoch_ MIRDAX_GUARDED_BY(state_mutex_){};  // persisted
   Geometry geometry_ MIRDAX_GUARDED_BY(state_mutex_);
   bool filling_ MIRDAX_GUARDED_BY(state_mutex_) = false;  // by the attached session
+  Superblock fill_ MIRDAX_GUARDED_BY(state_mutex_){};     // what the fill began with
   bool consistent_ MIRDAX_GUARDED_BY(state_mutex_) = false;
   Lsn commit_ MIRDAX_GUARDED_BY(state_mutex_) = 0;
   Lsn tail_ MIRDAX_GUARDED_BY(state_mutex_) = 0;  // persisted

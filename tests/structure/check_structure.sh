@@ -82,10 +82,25 @@ check_licence() {
   done < <(list_files '*.h' '*.cc' '*.sh' '*.py' '*CMakeLists.txt' quickstart test bench/run)
 }
 
+# Every input that once failed says what it was.
+check_regressions() {
+  local folder=tests/fuzz/regressions file
+  while read -r file; do
+    [ -f "$file" ] || continue
+    file=${file#"$folder"/}
+    [ "$file" = README.md ] || grep -qF "\`$file\`" $folder/README.md ||
+      report "$folder/$file: no line in $folder/README.md says what it was"
+  done < <(list_files "$folder/*")
+  while read -r file; do
+    [ -e "$folder/$file" ] || report "$folder/README.md names $file, which is not there"
+  done < <(sed -nE 's/^\| `([^`]+)` \|.*/\1/p' $folder/README.md)
+}
+
 case ${1:-} in
   includes) check_includes ;;
   length) check_length ;;
   licence) check_licence ;;
-  *) echo "usage: check_structure.sh includes|length|licence" >&2; exit 2 ;;
+  regressions) check_regressions ;;
+  *) echo "usage: check_structure.sh includes|length|licence|regressions" >&2; exit 2 ;;
 esac
 [ $failures = 0 ] || { echo "$failures found"; exit 1; }

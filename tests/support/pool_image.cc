@@ -255,7 +255,7 @@ Lsn PoolImage::Append(std::span<const Change> changes) {
   return lsn;
 }
 
-PoolImage::Sample PoolImage::AddSample() {
+PoolImage::Sample PoolImage::AddSample(int names) {
   Sample s;
   const auto extent = [&](uint64_t at, uint32_t length, uint32_t flags = 0) {
     const Extent made{at, Allocate(length), length, flags};
@@ -285,7 +285,7 @@ PoolImage::Sample PoolImage::AddSample() {
   s.many = NewDirectory(kRootIno);
   s.empty = NewDirectory(s.inner);
   std::vector<Name> many;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < names; ++i) {
     const Ino ino = NewInode(S_IFREG | 0644);
     many.push_back({fmt::format("name-{:04}", i), ino, DT_REG});
   }

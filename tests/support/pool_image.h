@@ -70,12 +70,12 @@ class PoolImage {
   };
   Lsn Append(std::span<const Change> changes);
 
-  // A bit of everything. See the names in the source.
+  // A bit of everything, and a directory of `names` empty files. See the source.
   struct Sample {
     Ino file = 0, big = 0, sparse = 0, link = 0, long_link = 0, device = 0, fifo = 0, orphan = 0;
     Ino dir = 0, inner = 0, many = 0, empty = 0;
   };
-  Sample AddSample();
+  Sample AddSample(int names = 300);
 
  private:
   BlockNo NewNode(Ino owner, BlockType type, uint16_t level);

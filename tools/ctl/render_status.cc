@@ -33,6 +33,9 @@ bool IsTrue(const Json& json, const char* key) {
   return json.contains(key) && json[key].is_boolean() && json[key].get<bool>();
 }
 
+// A document that is nested without end would be written with as many nested calls.
+constexpr int kMaxDepth = 16;
+
 struct Column {
   const char* title;
   const char* key;
@@ -76,8 +79,13 @@ bool Healthy(const Json& document) {
 }  // namespace
 
 Result<RenderedStatus> RenderStatus(const std::string& document_text) {
-  const Json document = Json::parse(document_text, nullptr, false);
-  if (!document.is_object() || Field(document, "kind") == "-") {
+  bool too_deep = false;
+  const auto shallow = [&](int depth, Json::parse_event_t, Json&) {
+    too_deep = too_deep || depth > kMaxDepth;
+    return !too_deep;
+  };
+  const Json document = Json::parse(document_text, shallow, false);
+  if (too_deep || !document.is_object() || Field(document, "kind") == "-") {
     return Fail(ErrorCode::kIncompatible, "the answer is no status document");
   }
   RenderedStatus status;

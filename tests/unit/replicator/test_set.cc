@@ -28,25 +28,7 @@ std::vector<std::byte> TestCopy::Durable(uint64_t offset, uint64_t length) {
 
 Status TestPrimary::Commit(ReplicationSink& sink, uint64_t index, std::byte fill,
                            uint64_t data_bytes) {
-  Region& region = copy.region();
-  const Geometry& geometry = copy.geometry();
-  const PoolRange data{geometry.data.offset + index * kBlockSize, data_bytes};
-  region.Stream(data.offset, std::vector<std::byte>(data.length, fill));
-  const Lsn from = copy.commit();
-  record_.Clear();
-  const uint64_t home = geometry.data.offset + (index + 1) * kBlockSize;
-  record_.Add(home, std::vector<std::byte>(kLineSize, fill));
-  record_.Seal(from, ++transaction_, CurrentEpoch(copy.store->Get()).number);
-  const Lsn to = from + record_.length();
-  JournalWriter writer(region, geometry);
-  writer.Append(from, record_);
-  sink.Post({{&data, 1}, from, to});
-  Status status = region.Drain();
-  if (status) status = writer.Publish(to);
-  MIRDAX_CHECK(status.has_value());
-  region.Write(home, record_.bytes());
-  region.Flush(home, kLineSize);
-  return sink.Wait();
+  return commit_.Commit(*copy.pool, CurrentEpoch(copy.store->Get()), sink, index, fill, data_bytes);
 }
 
 void TestPrimary::UnmountClean() {

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "fs/core/journal_writer.h"
 #include "fs/pmem/private_store.h"
 #include "fs/pmem/recorder_region.h"
 #include "replicator/mirror_copy.h"
 #include "replicator/primary_replication.h"
 #include "replicator/sim/sim_network.h"
+#include "tests/support/hand_commit.h"
 #include "tests/support/memory_pool.h"
 
 namespace mirdax::test {
@@ -31,13 +31,12 @@ struct TestCopy {
   std::vector<std::byte> Durable(uint64_t offset, uint64_t length);
 };
 
-// The engine's part in miniature: data, one record, commit word.
+// A primary's copy, and commits by hand.
 class TestPrimary {
  public:
   explicit TestPrimary(uint64_t seed = 1) : copy(false, seed) {}
 
-  // Stores `fill` in block `index` of the data area and commits a record that patches the first
-  // line of block `index` + 1. Returns what Wait() said.
+  // As HandCommit.
   Status Commit(ReplicationSink& sink, uint64_t index, std::byte fill,
                 uint64_t data_bytes = kBlockSize);
   // As a clean unmount leaves it.
@@ -46,8 +45,7 @@ class TestPrimary {
   TestCopy copy;
 
  private:
-  RecordBuilder record_;
-  uint64_t transaction_ = 0;
+  HandCommit commit_;
 };
 
 // A mirror copy on a simulated node.

@@ -99,6 +99,23 @@ TEST(ControlWire, ARefusalKeepsItsCodeAndLosesControlCharacters) {
   EXPECT_EQ(ErrorOf(*refusal).message, "a?[31mb");
 }
 
+TEST(ControlWire, WhatAMirrorSaysOfItselfLosesControlCharacters) {
+  CopyInfo info;
+  info.role = Role::kMirror;
+  info.state = CopyState::kConsistent;
+  info.history = SomeEpochs().history;
+  info.error = "a\x1b[31mb\x7f";
+  const auto decoded = DecodeCopyInfo(Encode(info));
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(decoded->error, "a?[31mb?");
+  DataEndpoint endpoint;
+  endpoint.provider = "t\ncp";
+  endpoint.address.resize(16);
+  const auto named = DecodeDataEndpoint(Encode(endpoint));
+  ASSERT_TRUE(named.has_value());
+  EXPECT_EQ(named->provider, "t?cp");
+}
+
 std::vector<std::byte> SomeRequest() {
   DataMessage message;
   message.Begin(DataType::kSync);

@@ -2,7 +2,6 @@
 #include "tests/unit/tools/hostile_images.h"
 
 #include <dirent.h>
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <bit>
@@ -29,8 +28,7 @@ DirEntryHeader& EntryOf(PoolImage& image, Ino dir, Ino target) {
     auto& entry = image.At<DirEntryHeader>(leaf * kBlockSize + slot);
     if (entry.ino == target) return entry;
   }
-  ADD_FAILURE() << "no entry for inode " << target;
-  return image.At<DirEntryHeader>(leaf * kBlockSize);
+  CheckFailed("the sample has an entry for this inode", __FILE__, __LINE__);
 }
 
 std::function<void(PoolImage&, const Sample&)> OnInode(Ino Sample::*which,

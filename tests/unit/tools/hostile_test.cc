@@ -10,7 +10,6 @@
 #include <cstring>
 #include <fstream>
 #include <random>
-#include <unordered_set>
 
 #include "fs/core/recovery.h"
 #include "fs/core/volume.h"
@@ -18,6 +17,7 @@
 #include "fs/pmem/mapping.h"
 #include "fs/pmem/view_region.h"
 #include "tests/support/pool_image.h"
+#include "tests/support/pool_walk.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/tools/hostile_images.h"
 #include "tools/fsck/check.h"
@@ -34,75 +34,6 @@ std::unique_ptr<Region> CopyOf(std::span<const std::byte> bytes) {
   std::memcpy(region->memory().data(), bytes.data(), bytes.size());
   return region;
 }
-
-// Everything that can be read, each inode once.
-class Walk {
- public:
-  explicit Walk(Volume& volume) : volume_(volume) {}
-
-  void Run() {
-    todo_.push_back(kRootIno);
-    seen_.insert(kRootIno);
-    while (!todo_.empty()) {
-      const Ino ino = todo_.back();
-      todo_.pop_back();
-      ReadOne(ino);
-      uint64_t entries = 0;
-      (void)volume_.ReadDirectory(ino, 0, false, [&](const DirEntry& entry, const Attributes*) {
-        names_.emplace_back(ino, std::string(entry.name));
-        if (seen_.insert(entry.ino).second) todo_.push_back(entry.ino);
-        return ++entries < 100'000;
-      });
-    }
-  }
-
-  // Looks every name up, changes what is there, and removes it.
-  void Spoil() {
-    for (const auto& [dir, name] : names_) {
-      const auto found = volume_.Lookup(dir, name);
-      if (!found) continue;
-      const std::array<std::byte, 100> bytes{};
-      (void)volume_.Write(found->ino, 5000, bytes);
-      AttributeChange change;
-      change.size = 4097;
-      (void)volume_.SetAttributes(found->ino, change);
-      (void)volume_.SetXattr(found->ino, "user.new", "value", XattrMode::kAny);
-      (void)volume_.Create(found->ino, "new", S_IFREG | 0600, {});
-      if (!volume_.Unlink(dir, name)) (void)volume_.RemoveDirectory(dir, name);
-      volume_.Forget(found->ino, 1);
-    }
-    (void)volume_.SyncAll();
-  }
-
-  size_t inodes() const { return seen_.size(); }
-
- private:
-  void ReadOne(Ino ino) {
-    const auto attributes = volume_.GetAttributes(ino);
-    (void)volume_.ReadLink(ino);
-    if (const auto names = volume_.ListXattrs(ino)) {
-      for (const std::string& name : *names) (void)volume_.GetXattr(ino, name);
-    }
-    uint64_t sum = 0;
-    const auto touch = [&](std::span<const std::span<const std::byte>> spans) {
-      for (const auto& span : spans) {
-        for (const std::byte byte : span) sum += std::to_integer<uint64_t>(byte);
-      }
-    };
-    (void)volume_.Read(ino, 0, uint64_t{1} << 20, touch);
-    if (attributes && attributes->size > kBlockSize) {
-      (void)volume_.Read(ino, attributes->size - kBlockSize, kBlockSize, touch);
-    }
-    (void)volume_.Seek(ino, 0, SeekTo::kHole);
-    sum_ += sum;
-  }
-
-  Volume& volume_;
-  std::vector<Ino> todo_;
-  std::unordered_set<Ino> seen_;
-  std::vector<std::pair<Ino, std::string>> names_;
-  uint64_t sum_ = 0;
-};
 
 struct Outcome {
   bool mounted = false;
@@ -125,10 +56,11 @@ Outcome Use(std::span<const std::byte> bytes, bool spoil) {
   const auto volume = Volume::Mount(**pool, **store, sink, clock, random, options);
   if (!volume) return outcome;
   outcome.mounted = true;
-  Walk walk(**volume);
+  test::PoolWalk walk(**volume);
   walk.Run();
   outcome.inodes = walk.inodes();
   if (spoil) walk.Spoil();
+  EXPECT_THAT(walk.violations(), testing::IsEmpty());
   (void)(*volume)->Unmount();
   return outcome;
 }
@@ -156,7 +88,7 @@ TEST(HostilePools, TheEngineLeavesACleanPoolAfterChangingAndRemovingEverything) 
   {
     const auto volume = Volume::Mount(**pool, **store, sink, clock, random, options);
     ASSERT_TRUE(volume) << volume.error().message;
-    Walk walk(**volume);
+    test::PoolWalk walk(**volume);
     walk.Run();
     walk.Spoil();
     const Status unmounted = (*volume)->Unmount();

@@ -156,6 +156,14 @@ TEST(RenderStatus, AnEjectedMirrorAFillAndAShutdownAreDegraded) {
   }
 }
 
+TEST(RenderStatus, ADocumentThatIsNestedWithoutEndIsRefused) {
+  constexpr size_t kDepth = 30'000;
+  const std::string nested = std::string(kDepth, '[') + std::string(kDepth, ']');
+  const auto status = RenderStatus("{\"kind\":\"mirror\",\"label\":" + nested + "}");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kIncompatible);
+}
+
 TEST(RenderStatus, AHostileDocumentIsRefusedOrShownHarmlessly) {
   for (const char* text : {"", "[]", "{}", "null", "{\"kind\":", "garbage", "{\"kind\":7}"}) {
     const auto status = RenderStatus(text);

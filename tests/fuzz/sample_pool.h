@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The small populated pool that image recipes spoil.
+#pragma once
+
+#include <vector>
+
+#include "fs/format/geometry.h"
+#include "tests/fuzz/guarded_view.h"
+
+namespace mirdax::fuzz {
+
+// A bit of everything that docs/FORMAT.md knows (PoolImage::AddSample), on a clean primary.
+struct SamplePool {
+  BaseImage image;
+  Geometry geometry;
+  std::vector<BlockNo> nodes;  // every metadata block of the data area
+};
+const SamplePool& TheSamplePool();
+
+}  // namespace mirdax::fuzz
