@@ -41,12 +41,15 @@ void FileData::Clear(uint64_t begin, uint64_t end) {
   if (begin < end) bytes_.replace(begin, end - begin, end - begin, '\0');
 }
 
-bool FileData::MayShow(const FileData& other, uint64_t word) const {
-  if (Birth(word) != other.Birth(word)) return false;
+FileData::Block FileData::BlockOf(uint64_t word) const {
   const uint64_t block = word / kWordsPerBlock;
-  const Block mine = block < blocks_.size() ? blocks_[block] : Block{};
-  const Block its = block < other.blocks_.size() ? other.blocks_[block] : Block{};
-  return mine.masked == its.masked && its.since >= mine.since;
+  return block < blocks_.size() ? blocks_[block] : Block{};
+}
+
+bool FileData::MayShow(const FileData& other, uint64_t word) const {
+  const Block mine = BlockOf(word);
+  const Block its = other.BlockOf(word);
+  return Birth(word) == other.Birth(word) && mine.masked == its.masked && its.since >= mine.since;
 }
 
 void FileData::Write(uint64_t offset, std::string_view bytes, uint32_t index) {

@@ -28,6 +28,10 @@ class FileData {
   // Whether a crash may show the word that `other` has where the blocks are mapped as in this
   // version: its storage is the same, and it had been stored there.
   bool MayShow(const FileData& other, uint64_t word) const;
+  // Whether a masked block was written as a whole since it was what it is in `earlier`.
+  bool RefilledSince(const FileData& earlier, uint64_t word) const {
+    return BlockOf(word).since > earlier.BlockOf(word).since;
+  }
   // The last operation that set the size itself: a change of attributes, so whole and in order.
   uint32_t resized() const noexcept { return resized_; }
 
@@ -47,6 +51,7 @@ class FileData {
     uint32_t since = 0;  // the operation that masked or unmasked it last
   };
 
+  Block BlockOf(uint64_t word) const;
   void Reserve(uint64_t blocks);
   void Renew(uint64_t first_word, uint64_t end_word, uint32_t index);
   void Drop(uint64_t block, uint32_t index);

@@ -163,18 +163,21 @@ class Oracle::Match {
   bool Word(NodeId id, const std::string& seen, uint64_t word, uint32_t storage,
             uint32_t oldest) const {
     const uint64_t begin = word * FileData::kWord;
-    const uint64_t end = std::min<uint64_t>(begin + FileData::kWord, seen.size());
+    const uint64_t length = std::min<uint64_t>(FileData::kWord, seen.size() - begin);
     const FileData& mapped = Data(id, storage);
+    unsigned matched = 0;  // bit i: byte i is that of some version
+    bool refilled = false;
     for (uint32_t at = oldest; at <= moment_.begun && history_.After(at).Has(id); ++at) {
       const FileData& data = Data(id, at);
-      if (data.size() < end || !mapped.MayShow(data, word)) continue;
-      if (std::equal(seen.begin() + static_cast<ptrdiff_t>(begin),
-                     seen.begin() + static_cast<ptrdiff_t>(end),
-                     data.bytes().begin() + static_cast<ptrdiff_t>(begin))) {
-        return true;
+      if (data.size() < begin + length || !mapped.MayShow(data, word)) continue;
+      if (seen.compare(begin, length, data.bytes(), begin, length) == 0) return true;
+      refilled = refilled || data.RefilledSince(mapped, word);
+      for (uint64_t i = 0; i < length; ++i) {
+        if (seen[begin + i] == data.bytes()[begin + i]) matched |= 1U << i;
       }
     }
-    return false;
+    // Bytes and the zeros around them are two stores, which may meet in the middle of a word.
+    return refilled && matched == (1U << length) - 1;
   }
 
   const History& history_;

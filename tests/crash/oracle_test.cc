@@ -186,6 +186,16 @@ TEST_F(OracleTest, BytesOfAnotherFileAreRefused) {
   EXPECT_NE(Judge(seen, {3, 3}), "legal");
 }
 
+TEST_F(OracleTest, AWriteIntoAZeroedRangeMayMeetOldBytesWithinAWordAndAnOverwriteMayNot) {
+  Do("zero f 0 4096");
+  Do("write f 0 12 9");
+  Observation seen = After(0);
+  File(seen).bytes.replace(8, 4, PatternBytes(9, 8, 4));
+  EXPECT_EQ(Judge(seen, {2, 2}), "legal");
+  File(seen).bytes[9] ^= 1;
+  EXPECT_NE(Judge(seen, {2, 2}), "legal");
+}
+
 TEST_F(OracleTest, ATruncationIsWholeAndKeepsTheOldTail) {
   Do("truncate f 5000");
   Do("truncate f 8192");

@@ -8,20 +8,26 @@ std::string_view CodeName(const std::optional<ErrorCode>& code) {
   return code ? ErrorCodeName(*code) : "success";
 }
 
+bool StoresBytes(OpKind kind) {
+  return kind == OpKind::kWrite || kind == OpKind::kAppend || kind == OpKind::kMmapStore ||
+         kind == OpKind::kCopy;
+}
+
 // Does one operation to the volume and to the model; they must agree.
-Status Step(MountedImage& mounted, Executor& executor, Recording& recording, Operation operation) {
+// Where space is `scarce`, it may do less, or nothing.
+Status Step(MountedImage& mounted, Executor& executor, Recording& recording, Operation operation,
+            bool scarce) {
   const uint32_t index = recording.history.size() + 1;
   mounted.clock().Set(SecondsAt(index));
   const Result<uint64_t> answer = executor.Do(operation);
   std::optional<ErrorCode> answered;
   if (!answer) answered = answer.error().code;
-  if (answer && *answer < operation.length &&
-      (operation.kind == OpKind::kWrite || operation.kind == OpKind::kAppend ||
-       operation.kind == OpKind::kMmapStore)) {
+  if (answer && *answer < operation.length && scarce && StoresBytes(operation.kind)) {
     operation.length = *answer;  // space ran out
   }
   const std::optional<ErrorCode> wanted = recording.history.Add(operation, answer.has_value());
-  if (answered == wanted || (answered == ErrorCode::kNoSpace && !wanted)) return {};
+  if (answered == wanted) return {};
+  if (scarce && answered == ErrorCode::kNoSpace && !wanted) return {};
   return Fail(ErrorCode::kCorrupt, "operation {} ({}) answered {} ({}), the model says {}", index,
               PrintOperation(operation), CodeName(answered), answer ? "" : answer.error().message,
               CodeName(wanted));
@@ -54,7 +60,7 @@ Result<Recording> Record(ShapedPool& pool, const Workload& workload) {
     Executor executor(mounted->volume());
     for (const Operation& operation : workload.operations) {
       const size_t begin = region.log_size();
-      MIRDAX_TRY(Step(*mounted, executor, recording, operation));
+      MIRDAX_TRY(Step(*mounted, executor, recording, operation, pool.shape().scarce()));
       recording.spans.push_back({begin, region.log_size()});
     }
     return recording;

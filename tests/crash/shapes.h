@@ -27,11 +27,14 @@ struct Shape {
   std::vector<Operation> build;    // done once; then the volume is unmounted
   std::vector<Operation> prelude;  // done after each mount, before the workload; ends durable
   uint64_t inode_count = 64;
-  std::optional<uint64_t> blocks_left = {};   // a file takes all other blocks that data may have
-  std::optional<uint64_t> inodes_left = {};   // likewise
-  std::optional<uint64_t> journal_left = {};  // bytes between the commit word and the ring's end
-  std::optional<uint64_t> journal_used =
-      {};  // bytes between the tail and the commit word, at least
+  // A file takes all other blocks that data may have, other files all inodes.
+  std::optional<uint64_t> blocks_left = {};
+  std::optional<uint64_t> inodes_left = {};
+  // Bytes between the commit word and the ring's end; between the tail and the commit word.
+  std::optional<uint64_t> journal_left = {};
+  std::optional<uint64_t> journal_used = {};
+
+  bool scarce() const noexcept { return blocks_left || inodes_left; }
 };
 
 const std::vector<Shape>& Shapes();
