@@ -45,7 +45,8 @@ Error MirrorLink::Named(Error error) const {
 }
 
 Result<std::vector<std::byte>> MirrorLink::Request(FrameType type,
-                                                   std::span<const std::byte> payload) {
+                                                   std::span<const std::byte> payload,
+                                                   Deadline deadline) {
   const MutexLock one(control_mutex_);
   std::shared_ptr<FrameChannel> channel;
   {
@@ -53,7 +54,7 @@ Result<std::vector<std::byte>> MirrorLink::Request(FrameType type,
     channel = channel_;
   }
   if (channel == nullptr) return Fail(ErrorCode::kPeerLost, "not connected");
-  auto answer = Call(*channel, type, payload, StepDeadline());
+  auto answer = Call(*channel, type, payload, deadline);
   if (!answer) return Fail(Named(std::move(answer).error()));
   return answer;
 }
@@ -68,7 +69,7 @@ Status MirrorLink::Learn(const std::vector<std::byte>& payload) {
 }
 
 Status MirrorLink::Attach(const AttachRequest& request, const Key* key, Random& random) {
-  const Deadline deadline = StepDeadline();
+  const Deadline deadline = SetupDeadline();
   const auto connect = [&]() -> Result<CopyInfo> {
     MIRDAX_ASSIGN(std::shared_ptr<FrameChannel> channel, dialer_.DialControl(address_, deadline));
     MIRDAX_TRY(ClientHandshake(*channel, key, Purpose::kReplicate, random, deadline));
@@ -90,12 +91,13 @@ Status MirrorLink::Attach(const AttachRequest& request, const Key* key, Random& 
 Status MirrorLink::OpenData(const std::string& fabric, std::span<std::byte> memory) {
   ByteWriter provider;
   provider.PutString(fabric);
-  MIRDAX_ASSIGN(const auto open, Request(FrameType::kDataOpen, provider.Take()));
+  const Deadline deadline = SetupDeadline();
+  MIRDAX_ASSIGN(const auto open, Request(FrameType::kDataOpen, provider.Take(), deadline));
   auto endpoint = DecodeDataEndpoint(open);
   if (!endpoint) return Fail(Named(std::move(endpoint).error()));
-  auto data = dialer_.DialData(*endpoint, memory, StepDeadline());
+  auto data = dialer_.DialData(*endpoint, memory, deadline);
   if (!data) return Fail(Named(std::move(data).error()));
-  MIRDAX_ASSIGN(const auto keys, Request(FrameType::kDataKeys, {}));
+  MIRDAX_ASSIGN(const auto keys, Request(FrameType::kDataKeys, {}, deadline));
   auto windows = DecodeWindows(keys);
   if (!windows) return Fail(Named(std::move(windows).error()));
   data_ = std::move(*data);
@@ -105,17 +107,18 @@ Status MirrorLink::OpenData(const std::string& fabric, std::span<std::byte> memo
 }
 
 Status MirrorLink::SetEpoch(const EpochRecord& epochs) {
-  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kSetEpoch, Encode(epochs)));
+  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kSetEpoch, Encode(epochs), StepDeadline()));
   return Learn(answer);
 }
 
 Status MirrorLink::BeginFill(const FillRequest& request) {
-  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kFillBegin, Encode(request)));
+  MIRDAX_ASSIGN(const auto answer,
+                Request(FrameType::kFillBegin, Encode(request), SetupDeadline()));
   return Learn(answer);
 }
 
 Status MirrorLink::EndFill(const FillRequest& request) {
-  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kFillEnd, Encode(request)));
+  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kFillEnd, Encode(request), StepDeadline()));
   acked_ = request.commit;
   return Learn(answer);
 }
@@ -123,11 +126,11 @@ Status MirrorLink::EndFill(const FillRequest& request) {
 Status MirrorLink::Heartbeat(Lsn apply_to) {
   ByteWriter payload;
   payload.Put(apply_to);
-  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kHeartbeat, payload.Take()));
+  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kHeartbeat, payload.Take(), StepDeadline()));
   return Learn(answer);
 }
 
-void MirrorLink::Detach() { (void)Request(FrameType::kDetach, {}); }
+void MirrorLink::Detach() { (void)Request(FrameType::kDetach, {}, StepDeadline()); }
 
 bool MirrorLink::SendMessage(EpochId epoch, Lsn from, Lsn to, bool last) {
   if (!AwaitCredit()) return false;

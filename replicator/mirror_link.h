@@ -2,7 +2,9 @@
 // The primary's connections to one mirror: control and data.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,7 +78,11 @@ class MirrorLink {
   void Cut() MIRDAX_EXCLUDES(channel_mutex_);
 
  private:
-  Result<std::vector<std::byte>> Request(FrameType type, std::span<const std::byte> payload)
+  // Connecting takes long on a busy machine, and only the mount waits for it.
+  static constexpr std::chrono::milliseconds kSetupTimeout{5000};
+
+  Result<std::vector<std::byte>> Request(FrameType type, std::span<const std::byte> payload,
+                                         Deadline deadline)
       MIRDAX_EXCLUDES(control_mutex_, channel_mutex_);
   Status Learn(const std::vector<std::byte>& payload);
   Error Named(Error error) const;
@@ -85,6 +91,8 @@ class MirrorLink {
   bool SendMessage(EpochId epoch, Lsn from, Lsn to, bool last);
   bool AwaitCredit();
   Deadline StepDeadline() { return After(clock_, timeout_); }
+  // Of what no sync can wait for: connecting, and the begin of a fill.
+  Deadline SetupDeadline() { return After(clock_, std::max(timeout_, kSetupTimeout)); }
 
   const std::string address_;
   MirrorDialer& dialer_;

@@ -153,6 +153,7 @@ int Serve(const Arguments& arguments, const HostPort& listen, PmMode pm, const s
   if (!private_store) return Complain(private_store.error(), kFailed);
   SystemClock clock;
   SystemRandom random;
+  fabric::LoadProviders();
   fabric::FabricTargetFactory targets(arguments.fabric, listen.host, clock);
   auto copy = MirrorCopy::Open(**pool, **private_store, targets, clock, random);
   if (!copy) return Complain(copy.error(), kFailed);

@@ -11,6 +11,7 @@
 #include "fs/format/superblock.h"
 #include "replicator/adaptive_poll.h"
 #include "replicator/fabric/fabric_dialer.h"
+#include "replicator/fabric/fabric_objects.h"
 #include "replicator/fill.h"
 #include "replicator/membership.h"
 #include "replicator/mirror_link.h"
@@ -424,6 +425,7 @@ PrimaryReplication::~PrimaryReplication() = default;
 Result<std::unique_ptr<PrimaryReplication>> PrimaryReplication::Connect(
     Pool& pool, PrivateStore& private_store, const ReplicationOptions& options, Clock& clock,
     Random& random) {
+  if (!options.mirrors.empty()) fabric::LoadProviders();
   return Connect(pool, private_store, options, clock, random,
                  std::make_unique<fabric::FabricDialer>(clock));
 }

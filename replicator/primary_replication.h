@@ -51,8 +51,8 @@ struct MirrorStatus {
 //  I2 (R6) every request names the epoch it was made under; a mirror that knows a higher one ends
 //     this primary: Wait() fails with kStale, now and for ever.
 //  I3 (R7) a mirror joins the list only when it was provably equal at mount or its fill has ended.
-//  I4 (R10) nothing here waits for a mirror longer than mirror_timeout; mirrors() and applied()
-//     never wait for one at all.
+//  I4 (R10) no sync waits for a mirror longer than mirror_timeout, and Connect() for none of its
+//     steps longer than that or 5 s; mirrors() and applied() never wait for one at all.
 //  I5 what left the list does not come back before the next mount.
 //
 // Threads: as ReplicationSink; mirrors() by any. Locks: takes its own; calls into PrivateStore.

@@ -30,6 +30,13 @@ Error FabricError(ssize_t code, std::string_view what, ErrorCode kind) {
   return Error{kind, fmt::format("{}: {}", what, fi_strerror(static_cast<int>(std::abs(code))))};
 }
 
+void LoadProviders() {
+  fi_info* info = nullptr;
+  // No provider is no error here: who asks for one will hear of it.
+  if (fi_getinfo(kApiVersion, nullptr, nullptr, 0, MakeHints("tcp").get(), &info) == 0)
+    fi_freeinfo(info);
+}
+
 Info MakeHints(const std::string& provider) {
   Info hints(fi_allocinfo());
   MIRDAX_CHECK(hints != nullptr);

@@ -44,6 +44,10 @@ Error FabricError(ssize_t code, std::string_view what, ErrorCode kind = ErrorCod
 // What we can handle; the provider says in what it returns what it wants (mr_mode).
 Info MakeHints(const std::string& provider);
 
+// Makes libfabric load its providers, which takes it long the first time (it measures clocks, with
+// hundreds of sleeps): call it before a deadline runs.
+void LoadProviders();
+
 // "auto": verbs where `host` belongs to an RDMA device, else tcp.
 Result<Info> InfoForListening(const std::string& provider, const std::string& host);
 Result<Info> InfoForConnecting(const DataEndpoint& endpoint);
