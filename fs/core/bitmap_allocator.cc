@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fs/base/check.h"
+#include "fs/base/mutant.h"
 
 namespace mirdax {
 namespace {
@@ -171,6 +172,7 @@ void BitmapAllocator::Unreserve(BlockRun run) {
 }
 
 Status BitmapAllocator::Use(Tx& tx, BlockRun run) {
+  if (Mutated(Mutant::kBitmapNotStored)) return {};
   MIRDAX_CHECK(geometry_.IsDataRange(run.start, run.length));
   return ForEachGroup(run.start - geometry_.first_data_block(), run.length,
                       [&](size_t group, BitRun bits) { return blocks_[group]->Use(tx, bits); });
@@ -185,6 +187,7 @@ Status BitmapAllocator::Free(Tx& tx, BlockRun run) {
                       [&](size_t group, BitRun bits) -> Status {
                         MIRDAX_TRY(blocks_[group]->Free(tx, bits));
                         Quarantine(tx.id(), *blocks_[group], bits, false);
+                        if (Mutated(Mutant::kReuseAtOnce)) Release(tx.id());
                         return {};
                       });
 }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "fs/base/mutant.h"
+
 namespace mirdax {
 namespace {
 
@@ -52,7 +54,8 @@ Status FileSpace::Shrink(Inode& inode, uint64_t size) {
   if (tail_bytes != 0) {
     MIRDAX_ASSIGN(const std::vector<Segment> tail,
                   MapFile(*volume_.transactions, inode, size / kBlockSize, size / kBlockSize + 1));
-    if (tail.front().state == SegmentState::kWritten && size < inode.disk.size) {
+    if (tail.front().state == SegmentState::kWritten && size < inode.disk.size &&
+        !Mutated(Mutant::kShrinkInPlace)) {
       MIRDAX_TRY(ReplaceTail(inode, size, tail.front()));
     }
   }
@@ -202,7 +205,7 @@ Status FileSpace::MapUnwritten(Inode& inode, const Segment& run) {
       MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
       const Extent extent{run.file_block + done, run.pool_block + done,
                           static_cast<uint32_t>(std::min(run.length - done, kBlocksPerStep)),
-                          kExtentUnwritten};
+                          Mutated(Mutant::kUnwrittenAsWritten) ? 0 : kExtentUnwritten};
       MIRDAX_ASSIGN(const uint64_t next, volume_.extents.Map(tx, inode.disk, extent));
       const uint64_t blocks = next - extent.file_block;
       MIRDAX_TRY(volume_.OrAbort(tx, volume_.allocator->Use(tx, {extent.pool_block, blocks})));

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "fs/base/mutant.h"
+
 namespace mirdax {
 namespace {
 
@@ -69,9 +71,10 @@ void FileWriter::StoreSegment(Inode& inode, const Segment& segment, uint64_t off
   const uint64_t pool = segment.pool_block * kBlockSize;
   const bool fresh =
       segment.state == SegmentState::kHole || segment.state == SegmentState::kUnwritten;
-  if (fresh && from > start) volume_.region.StreamZeros(pool, from - start);
+  const bool zeroed = fresh && !Mutated(Mutant::kFreshBlockNotZeroed);
+  if (zeroed && from > start) volume_.region.StreamZeros(pool, from - start);
   volume_.region.Stream(pool + (from - start), bytes.subspan(from - offset, to - from));
-  if (fresh && to < end) volume_.region.StreamZeros(pool + (to - start), end - to);
+  if (zeroed && to < end) volume_.region.StreamZeros(pool + (to - start), end - to);
   if (fresh) {
     inode.pending.Add(
         {segment.file_block, segment.pool_block, segment.length,
@@ -99,6 +102,7 @@ Status FileWriter::Zero(Inode& inode, uint64_t begin, uint64_t end) {
 }
 
 Status FileWriter::ZeroBeyondEnd(Inode& inode, uint64_t until) {
+  if (Mutated(Mutant::kZeroBeyondEndSkipped)) return {};
   const uint64_t block_end = BlocksFor(inode.size) * kBlockSize;
   return Zero(inode, inode.size, std::min(until, block_end));
 }
@@ -133,6 +137,7 @@ Result<uint64_t> FileWriter::Write(Inode& inode, uint64_t offset,
   PendingAccount account(volume_, inode);
   for (const Segment& segment : segments) StoreSegment(inode, segment, offset, bytes);
   inode.size = std::max(inode.size, offset + bytes.size());
+  if (Mutated(Mutant::kSizeAtWrite)) inode.disk.size = inode.size;
   volume_.Touch(inode.disk, {kMtime, kCtime});
   inode.attributes_dirty = true;
   volume_.cache.MarkDirty(inode);

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "fs/base/mutant.h"
 #include "fs/core/meta_buffer.h"
 
 namespace mirdax {
@@ -16,13 +17,15 @@ void HomeWriter::Apply(std::span<const Patch> patches, std::span<const std::byte
     for (uint64_t at = patch.offset; at < patch.offset + patch.length;) {
       const uint64_t inside = at % kBlockSize;
       const uint64_t length = std::min(kBlockSize - inside, patch.offset + patch.length - at);
-      owed_[at / kBlockSize] |= LineMask(inside, length);
+      const bool whole = !Mutated(Mutant::kHomeLastLineForgotten) || length <= kLineSize;
+      owed_[at / kBlockSize] |= LineMask(inside, whole ? length : length - kLineSize);
       at += length;
     }
   }
 }
 
 Status HomeWriter::Persist() {
+  if (Mutated(Mutant::kHomeNotFlushed)) owed_.clear();
   if (owed_.empty()) return {};
   // In order, so that neighbouring pages become one system call where a flush is one.
   std::vector<std::pair<BlockNo, uint64_t>> lines(owed_.begin(), owed_.end());
@@ -32,7 +35,7 @@ Status HomeWriter::Persist() {
       region_.Flush(base + first * kLineSize, count * kLineSize);
     });
   }
-  MIRDAX_TRY(region_.Drain());
+  if (!Mutated(Mutant::kHomeNotDrained)) MIRDAX_TRY(region_.Drain());
   owed_.clear();
   return {};
 }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "fs/base/crc32c.h"
+#include "fs/base/mutant.h"
 
 namespace mirdax {
 namespace {
@@ -70,7 +71,10 @@ void JournalWriter::Copy(Lsn lsn, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const uint64_t position = lsn % geometry_.journal.length;
     const uint64_t length = std::min<uint64_t>(bytes.size(), geometry_.journal.length - position);
-    region_.Stream(geometry_.journal.offset + position, bytes.first(length));
+    if (Mutated(Mutant::kJournalWrapNotFlushed) && position == 0)
+      region_.Write(geometry_.journal.offset, bytes.first(length));
+    else
+      region_.Stream(geometry_.journal.offset + position, bytes.first(length));
     bytes = bytes.subspan(length);
     lsn += length;
   }
@@ -78,6 +82,7 @@ void JournalWriter::Copy(Lsn lsn, std::span<const std::byte> bytes) {
 
 Status JournalWriter::Publish(Lsn commit) {
   region_.Store64(kCommitLineOffset, commit);
+  if (Mutated(Mutant::kCommitWordNotFlushed)) return {};
   return region_.Persist(kCommitLineOffset, sizeof(CommitLine));
 }
 

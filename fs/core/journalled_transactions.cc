@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "fs/base/mutant.h"
 #include "fs/core/replay.h"
 
 namespace mirdax {
@@ -239,9 +240,11 @@ Status JournalledTransactions::Publish(const Closed& closed) {
 Status JournalledTransactions::PersistHere(const Closed& closed) {
   // The writers' own threads drained nothing; a flush here covers their stores (region.h).
   for (const PoolRange& range : closed.data) region_.Flush(range.offset, range.length);
-  MIRDAX_TRY(region_.Drain());
-  if (record_.empty()) return {};
   const Lsn to = closed.from + record_.length();
+  if (Mutated(Mutant::kCommitWordFirst) && !record_.empty()) MIRDAX_TRY(journal_.Publish(to));
+  if (!Mutated(Mutant::kRecordNotDrained)) MIRDAX_TRY(region_.Drain());
+  if (record_.empty()) return {};
+  if (Mutated(Mutant::kHomeBeforeCommit)) home_.Apply(record_.patches(), record_.bytes());
   MIRDAX_TRY(journal_.Publish(to));                 // R1: data and record are durable
   home_.Apply(record_.patches(), record_.bytes());  // I3: the commit word is
   overlay_.Release(closed.blocks);
@@ -259,8 +262,12 @@ Status JournalledTransactions::CheckpointHere() {
     target = commit_;
     if (tail_ == target) return {};
   }
+  const auto store_tail = [&] {
+    return private_store_.Update([&](PrivateBlock& block) { block.tail = target; });
+  };
+  if (Mutated(Mutant::kTailBeforeHome)) MIRDAX_TRY(store_tail());
   MIRDAX_TRY(home_.Persist());
-  MIRDAX_TRY(private_store_.Update([&](PrivateBlock& block) { block.tail = target; }));
+  if (!Mutated(Mutant::kTailNotStored)) MIRDAX_TRY(store_tail());
   MutexLock lock(mutex_);
   tail_ = target;
   return {};
@@ -367,7 +374,7 @@ void JournalledTransactions::NotifyStable() {
   TxId id = 0;
   {
     MutexLock lock(mutex_);
-    const Lsn stable = StableLsn();
+    const Lsn stable = Mutated(Mutant::kReuseAtCommit) ? commit_ : StableLsn();
     while (!unstable_.empty() && unstable_.front().second <= stable) {
       id = unstable_.front().first;
       unstable_.pop_front();

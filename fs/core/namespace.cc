@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fs/base/mutant.h"
 #include "fs/core/posix_acl.h"
 
 namespace mirdax {
@@ -352,7 +353,8 @@ Status Namespace::RemoveLocked(Inode& parent, Inode& child, std::string_view nam
     --child.disk.nlink;
   }
   if (child.disk.nlink == 0) {
-    MIRDAX_TRY(volume_.OrAbort(tx, volume_.orphan_list.Add(tx, child.disk)));
+    if (!Mutated(Mutant::kUnlinkWithoutOrphan))
+      MIRDAX_TRY(volume_.OrAbort(tx, volume_.orphan_list.Add(tx, child.disk)));
     reaper_.Doom(child.ino);
   }
   MIRDAX_TRY(volume_.WriteInode(tx, parent));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "fs/core/recovery.h"
 
+#include "fs/base/mutant.h"
 #include "fs/core/replay.h"
 
 namespace mirdax {
@@ -28,9 +29,13 @@ Result<RecoveryReport> RecoverPool(Pool& pool, PrivateStore& private_store, bool
   MIRDAX_ASSIGN(report.to, ReadCommitWord(pool.region(), pool.geometry(), before.tail));
   report.bytes = report.to - report.from;
   if (report.bytes == 0) return report;
+  const auto store_tail = [&] {
+    return private_store.Update([&](PrivateBlock& block) { block.tail = report.to; });
+  };
+  if (Mutated(Mutant::kReplayTailFirst)) MIRDAX_TRY(store_tail());
   MIRDAX_TRY(
       ReplayJournal(pool.region(), pool.geometry(), report.from, report.to, &report.records));
-  MIRDAX_TRY(private_store.Update([&](PrivateBlock& block) { block.tail = report.to; }));
+  MIRDAX_TRY(store_tail());
   return report;
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "fs/base/crc32c.h"
+#include "fs/base/mutant.h"
 #include "fs/core/home_writer.h"
 #include "fs/format/checksums.h"
 
@@ -134,12 +135,19 @@ Result<Lsn> ReplayJournal(Region& region, const Geometry& geometry, Lsn from, Ls
   Lsn lsn = from;
   while (lsn != to) {
     MIRDAX_ASSIGN(const JournalRecord record, ReadRecord(region, geometry, lsn, to));
-    home.Apply(record.patches, record.bytes);
+    const bool last = lsn + record.header.length == to;
+    if (!last || !Mutated(Mutant::kReplayLastRecordLost)) home.Apply(record.patches, record.bytes);
     if (home.blocks_owed() > kMostBlocksOwed) MIRDAX_TRY(home.Persist());
     lsn += record.header.length;
     if (records != nullptr) ++*records;
   }
-  MIRDAX_TRY(home.Persist());
+  while (Mutated(Mutant::kReplayPastCommit)) {
+    const auto record = ReadRecord(region, geometry, lsn, from + geometry.journal.length);
+    if (!record) break;
+    home.Apply(record->patches, record->bytes);
+    lsn += record->header.length;
+  }
+  if (!Mutated(Mutant::kReplayNotFlushed)) MIRDAX_TRY(home.Persist());
   return to;
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "fs/base/mutant.h"
+
 namespace mirdax {
 namespace {
 
@@ -124,7 +126,8 @@ Status Syncer::StoreDirty(Inode& inode) {
   PendingAccount account(volume_, inode);
   MIRDAX_ASSIGN(const std::vector<PoolRange> data, DirtyPoolRanges(inode));
   MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(0));
-  for (const PoolRange& range : data) tx.AddData(range);
+  if (!Mutated(Mutant::kDirtyForgotten))
+    for (const PoolRange& range : data) tx.AddData(range);
   inode.last_transaction = tx.id();
   inode.dirty.Clear();
   return {};
@@ -137,7 +140,8 @@ Status Syncer::Store(Inode& inode, bool data_only) {
   MIRDAX_TRY(StoreDirty(inode));
   MIRDAX_TRY(StorePending(inode));
   const bool regular = IsRegular(inode.disk);
-  const bool grown = regular && inode.disk.size != inode.size;
+  const bool grown = regular && inode.disk.size != inode.size &&
+                     !(data_only && Mutated(Mutant::kFdatasyncWithoutSize));
   if (grown || (inode.attributes_dirty && !data_only)) {
     MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kInodeCredits));
     if (regular) inode.disk.size = inode.size;
@@ -158,6 +162,8 @@ Status Syncer::Sync(Ino ino, bool data_only) {
     return stored;
   });
   MIRDAX_TRY(done);
+  if (Mutated(Mutant::kSyncWithoutNames)) return volume_.transactions->Commit(last);
+  if (Mutated(Mutant::kSyncOfCleanFile) && last == 0) return {};
   // Names changed earlier become durable with any sync.
   return volume_.transactions->Commit(std::max(last, volume_.transactions->stats().newest));
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "fs/base/mutant.h"
 #include "fs/format/checksums.h"
 #include "fs/format/private_block.h"
 
@@ -17,6 +18,7 @@ ConstBlockSpan SlotBytes(Region& region, size_t slot) {
 
 Status WriteSlot(Region& region, size_t slot, const PrivateBlock& block) {
   region.Write(SlotOffset(slot), BytesOf(block));
+  if (Mutated(Mutant::kPrivateBlockNotFlushed)) return {};
   return region.Persist(SlotOffset(slot), kBlockSize);
 }
 
@@ -50,7 +52,7 @@ Status PrivateStore::Update(const std::function<void(PrivateBlock&)>& change) {
   next.sequence = current_.sequence + 1;
   MIRDAX_TRY(CheckPrivateBlock(next));
   Seal(next);
-  const size_t slot = 1 - slot_;
+  const size_t slot = Mutated(Mutant::kPrivateBlockInPlace) ? slot_ : 1 - slot_;
   MIRDAX_TRY(WriteSlot(region_, slot, next));
   current_ = next;
   slot_ = slot;

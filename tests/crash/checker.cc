@@ -2,7 +2,9 @@
 #include "tests/crash/checker.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "tests/crash/in_flight.h"
@@ -41,6 +43,28 @@ std::optional<std::string> Fsck(ImageRegion& region, std::string_view when) {
   return text;
 }
 
+// What lies behind the end of a file is nobody's to see: a file that grows shows zeros there, even
+// where an append that did not survive had stored something.
+std::optional<std::string> GrowFiles(Volume& volume, const Observation& seen) {
+  for (const auto& [ino, node] : seen.nodes) {
+    const uint64_t size = node.attributes.size;
+    if (!S_ISREG(node.attributes.mode) || size % kBlockSize == 0) continue;
+    AttributeChange change;
+    change.size = (size / kBlockSize + 1) * kBlockSize;
+    if (const auto grown = volume.SetAttributes(ino, change); !grown) {
+      return Words(fmt::format("growing inode {}", ino), grown.error());
+    }
+    bool zeros = true;
+    const Status read = volume.Read(ino, size, kBlockSize, [&](auto spans) {
+      for (const auto& span : spans)
+        zeros = zeros && std::ranges::all_of(span, [](std::byte b) { return b == std::byte{0}; });
+    });
+    if (!read) return Words(fmt::format("reading inode {} after it grew", ino), read.error());
+    if (!zeros) return fmt::format("inode {} shows old bytes behind its old end of {}", ino, size);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 CheckStats& CheckStats::operator+=(const CheckStats& other) {
@@ -74,6 +98,9 @@ Checker::Reason Checker::Recover(Moment moment, bool unmount, Recovered* recover
   if (Reason bad = oracle_.Judge(*seen, moment)) return bad;
   watch.Lap(stats_.judge_ns);
   if (!unmount) return std::nullopt;
+  if (recovered == nullptr) {  // else crashes after this would be looked at too
+    if (Reason bad = GrowFiles((*mounted)->volume(), *seen)) return bad;
+  }
   if (const Status done = (*mounted)->volume().Unmount(); !done) {
     return Words("unmount", done.error());
   }

@@ -27,7 +27,7 @@ struct CheckStats {
 };
 
 struct CheckDepth {
-  bool unmount = false;   // also unmount, check the pool once more, and find it clean
+  bool unmount = false;   // also let files grow, unmount, check once more, and find it clean
   uint64_t recovery = 0;  // at each fence of recovery and mount, crash again with so many subsets
   uint64_t seed = 1;
 };

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Defects made on purpose, one at a time, to show that the tests of crash states see them. Only a
+// build with MIRDAX_MUTANTS (the sanitizer preset) has them; elsewhere Mutated() is false before
+// the compiler looks at it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace mirdax {
+
+// X(Name, "rule", "what is broken")
+#define MIRDAX_MUTANT_LIST(X)                                                                   \
+  X(RecordNotDrained, "R1", "data and record are not drained before the commit word is stored") \
+  X(CommitWordFirst, "R1", "the commit word is durable before data and record are")             \
+  X(CommitWordNotFlushed, "R1", "a commit is acknowledged before its commit word is durable")   \
+  X(HomeBeforeCommit, "R1", "home is stored to before the commit word is durable")              \
+  X(HomeNotFlushed, "R2", "the tail moves on though home lines were not flushed")               \
+  X(HomeLastLineForgotten, "R2", "the last line of each patch is not remembered for its flush") \
+  X(HomeNotDrained, "R2", "the tail moves on though flushed home lines were not drained")       \
+  X(TailBeforeHome, "R2", "the tail is durable before home is")                                 \
+  X(TailNotStored, "R2", "journal space is reused below a tail that was not made durable")      \
+  X(JournalWrapNotFlushed, "R1", "the part of a record behind the wrap is not flushed")         \
+  X(PrivateBlockInPlace, "R5", "the private block is updated in one place instead of two")      \
+  X(PrivateBlockNotFlushed, "R5", "an update of the private block is not flushed")              \
+  X(ReplayTailFirst, "R3", "recovery moves the tail before it has replayed")                    \
+  X(ReplayNotFlushed, "R3", "recovery moves the tail though home was not flushed")              \
+  X(ReplayLastRecordLost, "R3", "recovery leaves out the last committed record")                \
+  X(ReplayPastCommit, "R3", "recovery applies what lies behind the commit word")                \
+  X(ReuseAtOnce, "R2", "freed blocks are reusable at once")                                     \
+  X(ReuseAtCommit, "R2", "freed blocks are reusable when their record is committed")            \
+  X(DirtyForgotten, "R1", "an overwrite in place is left out of the sync")                      \
+  X(SizeAtWrite, "R1", "a size is committed before the blocks it covers")                       \
+  X(SyncWithoutNames, "R5", "a sync does not commit what other operations changed")             \
+  X(SyncOfCleanFile, "R5", "a sync of a clean file does nothing")                               \
+  X(FdatasyncWithoutSize, "R5", "fdatasync leaves a grown size to the next sync")               \
+  X(FreshBlockNotZeroed, "R1", "the rest of a new block keeps its old owner's bytes")           \
+  X(UnwrittenAsWritten, "R1", "preallocated blocks show their old owner's bytes")               \
+  X(ZeroBeyondEndSkipped, "R1", "growing a file shows what lay behind its end")                 \
+  X(ShrinkInPlace, "R1", "a truncation keeps the last block that the longer file still has")    \
+  X(UnlinkWithoutOrphan, "R1", "a file unlinked while open is not on the orphan list")          \
+  X(OrphansNotFreed, "R1", "mounting does not free orphans")                                    \
+  X(BitmapNotStored, "R1", "blocks are mapped without being marked used")
+
+enum class Mutant : uint8_t {
+  kNone,
+#define MIRDAX_MUTANT_ENUM(name, rule, text) k##name,
+  MIRDAX_MUTANT_LIST(MIRDAX_MUTANT_ENUM)
+#undef MIRDAX_MUTANT_ENUM
+};
+
+#ifdef MIRDAX_MUTANTS
+namespace internal {
+inline Mutant active_mutant = Mutant::kNone;  // set before the first thread starts
+}
+inline bool Mutated(Mutant mutant) noexcept { return internal::active_mutant == mutant; }
+#else
+constexpr bool Mutated(Mutant) noexcept { return false; }
+#endif
+
+}  // namespace mirdax

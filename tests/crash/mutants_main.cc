@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// crash_mutants: switches on each deliberate defect in turn and says which workload shows it. A
+// defect that none shows is a hole in the checks, and makes the command fail.
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "fs/base/mutant.h"
+#include "tests/crash/explorer.h"
+#include "tests/crash/generator.h"
+
+namespace mirdax::crash {
+namespace {
+
+struct MutantInfo {
+  Mutant mutant;
+  std::string_view name;
+  std::string_view rule;
+  std::string_view what;
+};
+
+constexpr MutantInfo kMutants[] = {
+#define MIRDAX_MUTANT_INFO(name, rule, what) {Mutant::k##name, #name, rule, what},
+    MIRDAX_MUTANT_LIST(MIRDAX_MUTANT_INFO)
+#undef MIRDAX_MUTANT_INFO
+};
+
+constexpr unsigned kDeadlineSeconds = 240;  // for one mutant
+constexpr int kCaught = 0;
+constexpr int kMissed = 1;
+
+std::vector<Workload> ReadWorkloads(const std::string& folder) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().extension() == ".txt") files.push_back(entry.path());
+  std::ranges::sort(files);
+  std::vector<Workload> workloads;
+  for (const auto& file : files) {
+    std::stringstream text;
+    text << std::ifstream(file).rdbuf();
+    Result<Workload> workload = ParseWorkload(text.str());
+    if (!workload) {
+      fmt::print(stderr, "crash_mutants: {}: {}\n", file.string(), workload.error().message);
+      std::exit(2);
+    }
+    workloads.push_back(std::move(*workload));
+  }
+  return workloads;
+}
+
+// What the ordinary runs visit, the cheapest first.
+std::vector<Workload> AllWorkloads(const std::string& folder) {
+  std::vector<Workload> workloads = ReadWorkloads(folder);
+  for (const unsigned operations : {1U, 2U}) {
+    for (const Shape& shape : Shapes()) {
+      if (operations == 2 && &shape != &Shapes().front()) break;
+      for (GeneratedWorkload& each : Systematic(shape.name, operations))
+        workloads.push_back(std::move(each.workload));
+    }
+  }
+  return workloads;
+}
+
+// In a process of its own. REQUIRES: the pools were built before the mutant was active.
+int Hunt(const MutantInfo& info, const std::vector<Workload>& workloads,
+         const std::map<std::string, std::unique_ptr<ShapedPool>>& pools) {
+#ifdef MIRDAX_MUTANTS
+  internal::active_mutant = info.mutant;
+#endif
+  alarm(kDeadlineSeconds);
+  DistinctImages distinct;
+  ExploreStats stats;
+  ExploreOptions options;
+  options.images_per_point = 24;
+  options.recovery_every = 8;
+  for (const Workload& workload : workloads) {
+    Explorer explorer(*pools.at(workload.shape), distinct, stats, {});
+    const std::optional<Failure> failure = explorer.Explore(workload, options);
+    if (!failure) continue;
+    std::string text = PrintWorkload(failure->workload);
+    std::ranges::replace(text, '\n', ';');
+    fmt::print("{:<24} {}  caught after {} images: {}\n    by: {}\n", info.name, info.rule,
+               stats.check.images, failure->reason, text);
+    std::fflush(stdout);
+    return kCaught;
+  }
+  fmt::print("{:<24} {}  NOT CAUGHT in {} images of {} workloads: {}\n", info.name, info.rule,
+             stats.check.images, workloads.size(), info.what);
+  std::fflush(stdout);
+  return kMissed;
+}
+
+int Main(const std::string& folder, const std::vector<std::string>& names, unsigned jobs) {
+  const std::vector<Workload> workloads = AllWorkloads(folder);
+  std::map<std::string, std::unique_ptr<ShapedPool>> pools;
+  for (const Shape& shape : Shapes()) {
+    auto pool = ShapedPool::Build(shape);
+    if (!pool) {
+      fmt::print(stderr, "crash_mutants: {}\n", pool.error().message);
+      return 2;
+    }
+    pools[shape.name] = std::move(*pool);
+  }
+  std::map<pid_t, const MutantInfo*> running;
+  unsigned caught = 0;
+  unsigned missed = 0;
+  const auto reap = [&] {
+    int status = 0;
+    const pid_t child = wait(&status);
+    const MutantInfo& info = *running.at(child);
+    running.erase(child);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) {  // a check of the engine's own
+      fmt::print("{:<24} {}  caught by the engine itself, which stopped\n", info.name, info.rule);
+      ++caught;
+    } else if (WIFEXITED(status) && WEXITSTATUS(status) == kCaught) {
+      ++caught;
+    } else {
+      if (WIFSIGNALED(status))
+        fmt::print("{:<24} {}  ended by signal {}\n", info.name, info.rule, WTERMSIG(status));
+      ++missed;
+    }
+  };
+  for (const MutantInfo& info : kMutants) {
+    if (!names.empty() && std::ranges::find(names, info.name) == names.end()) continue;
+    while (running.size() >= jobs) reap();
+    std::fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) _exit(Hunt(info, workloads, pools));
+    running[child] = &info;
+  }
+  while (!running.empty()) reap();
+  fmt::print("{} mutants caught, {} not\n", caught, missed);
+  return missed == 0 && caught > 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace mirdax::crash
+
+int main(int argc, char** argv) {
+  std::string folder;
+  std::vector<std::string> names;
+  unsigned jobs = 1;
+  CLI::App app("Shows that the checks of crash states see each deliberate defect.",
+               "crash_mutants");
+  app.add_option("--workloads", folder, "folder of workload files to begin with")->required();
+  app.add_option("--jobs", jobs, "processes (1)")->check(CLI::Range(1, 64));
+  app.add_option("names", names, "only these mutants");
+  CLI11_PARSE(app, argc, argv);
+  return mirdax::crash::Main(folder, names, jobs);
+}
