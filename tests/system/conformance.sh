@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# conformance.sh PJDFSTEST_CHECKOUT | FSX_PROGRAM: runs a public conformance suite on a mount with a
-# mirror. The suites are not part of this tree; docs/TESTING.md says where to find them and what to
+# conformance.sh PJDFSTEST_CHECKOUT|FSX_PROGRAM [MOUNT_OPTIONS]: runs a public conformance suite on a
+# mount with a mirror. The suites are not part of this tree; docs/TESTING.md says where to find them and what to
 # expect. A checkout of pjdfstest is built in a copy.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../support/set.sh"
@@ -34,7 +34,7 @@ new_set 1 1G
 make_scratch scratch 64
 chmod 711 "$scratch"
 start_mirror 1
-mount_copy 0 suid,dev 1
+mount_copy 0 "suid,dev${2:+,$2}" 1
 if [ -d "$suite/tests" ] && [ -e "$suite/configure.ac" ]; then
   run_pjdfstest
 elif [ -f "$suite" ] && [ -x "$suite" ]; then
