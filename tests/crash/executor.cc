@@ -220,6 +220,7 @@ Status Executor::Handle(const Operation& op) {
 Status Executor::Sync(const Operation& op) {
   if (op.kind == OpKind::kSyncAll) return volume_.SyncAll();
   if (op.kind == OpKind::kTick) return volume_.Tick();
+  if (op.kind == OpKind::kUnmount) return volume_.Unmount();
   MIRDAX_ASSIGN(const Held file, Find(op.path));
   if (op.kind == OpKind::kFsyncDir) {
     MIRDAX_ASSIGN(const Attributes now, volume_.GetAttributes(file.ino()));
@@ -274,6 +275,7 @@ Result<uint64_t> Executor::Do(const Operation& op) {
     case OpKind::kFsyncDir:
     case OpKind::kSyncAll:
     case OpKind::kTick:
+    case OpKind::kUnmount:
       return nothing(Sync(op));
   }
   return 0;

@@ -81,6 +81,7 @@ constexpr const char* kCore[] = {
     "A/u|A|tmpfile A @t 0644;write @t 0 5000 0;link @t A/u;close @t",
     "A/f|A|open A/f @o;unlink A/f;write @o 2000 4000 0;close @o;link f A/f",
     "f|/|open B/g @o;unlink B/g;append @o 100 0;fsync @o;close @o",
+    "|/|unmount",
     "A/f|A|create A/w 0600;write A/w 0 4500 0;fsync A/w;rename A/w A/f",
 };
 

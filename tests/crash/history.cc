@@ -10,7 +10,8 @@ std::optional<ErrorCode> History::Add(const Operation& operation, bool done) {
   State next = states_.back();
   const std::optional<ErrorCode> refused = next.Apply(operation, index);
   const bool changes = done && !refused;
-  const SyncScope scope = changes ? ScopeOf(operation) : SyncScope::kNothing;
+  SyncScope scope = changes ? ScopeOf(operation) : SyncScope::kNothing;
+  if (changes && always_synced_) scope = SyncScope::kEverything;
   NodeId node = 0;
   if (scope == SyncScope::kFile) node = next.Find(operation.path).value_or(0);
   operations_.push_back(operation);

@@ -20,8 +20,11 @@ struct Moment {
 
 class History {
  public:
-  // `start` is durable before the first operation.
-  explicit History(State start) { states_.push_back(std::move(start)); }
+  // `start` is durable before the first operation. `always_synced`: so is each operation when it
+  // has returned (-o sync).
+  explicit History(State start, bool always_synced = false) : always_synced_(always_synced) {
+    states_.push_back(std::move(start));
+  }
 
   // The next operation, and whether the volume did it as asked. `done` is false when it was refused
   // (as the model wants it, or for want of space): nothing changed, and a sync made nothing
@@ -40,6 +43,7 @@ class History {
   uint32_t BytesDurable(NodeId node, Moment moment, bool times = false) const;
 
  private:
+  bool always_synced_;
   std::vector<Operation> operations_;
   std::vector<SyncScope> scopes_;  // by index - 1
   std::vector<NodeId> synced_;     // by index - 1: the node of scope kFile

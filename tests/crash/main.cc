@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -177,7 +178,9 @@ void PrintReport(const Work& work, double seconds) {
       "during recovery, {} violations\n",
       stats.workloads, stats.points, work.distinct().count(), check.images, check.recovery_images,
       work.failures());
-  fmt::print("{:.1f} s, {:.0f} images/s\n", seconds, static_cast<double>(all) / seconds);
+  const double cpu = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  fmt::print("{:.1f} s, {:.0f} images/s; {:.1f} s of CPU, {:.0f} images a CPU second\n", seconds,
+             static_cast<double>(all) / seconds, cpu, static_cast<double>(all) / cpu);
   const uint64_t total = stats.record_ns + stats.replay_ns + check.recover_ns + check.fsck_ns +
                          check.mount_ns + check.read_ns + check.judge_ns + check.unmount_ns;
   const auto share = [&](std::string_view what, uint64_t ns) {

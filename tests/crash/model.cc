@@ -298,6 +298,7 @@ Status State::ChangeAttributes(const Operation& op, uint32_t index) {
 }
 
 Status State::Do(const Operation& op, uint32_t index) {
+  if (unmounted_) return Fail(ErrorCode::kShutdown);
   switch (op.kind) {
     case OpKind::kCreate:
       return Make(op, S_IFREG | op.mode, index);
@@ -360,6 +361,9 @@ Status State::Do(const Operation& op, uint32_t index) {
     }
     case OpKind::kSyncAll:
     case OpKind::kTick:
+      return {};
+    case OpKind::kUnmount:
+      unmounted_ = true;
       return {};
   }
   return {};

@@ -86,6 +86,7 @@ class State {
   std::map<NodeId, Node> nodes_;
   std::map<std::string, NodeId> handles_;
   NodeId next_ = kRootNode + 1;
+  bool unmounted_ = false;
 };
 
 }  // namespace mirdax::crash

@@ -21,9 +21,10 @@ Status MountedImage::Recover() {
   return {};
 }
 
-Status MountedImage::Mount(ReplicationSink& sink) {
+Status MountedImage::Mount(ReplicationSink& sink, bool sync_always) {
   VolumeOptions options;
   options.noatime = true;
+  options.sync_always = sync_always;
   options.background = false;
   MIRDAX_ASSIGN(volume_, Volume::Mount(*pool_, *private_store_, sink, clock_, random_, options));
   return {};

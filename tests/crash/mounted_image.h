@@ -51,8 +51,8 @@ class MountedImage {
   // Replays the journal: RecoverPool().
   Status Recover();
   // REQUIRES: Recover() succeeded. `sink` outlives the mount.
-  Status Mount(ReplicationSink& sink);
-  Status Mount() { return Mount(alone_); }
+  Status Mount(ReplicationSink& sink, bool sync_always = false);
+  Status Mount(bool sync_always = false) { return Mount(alone_, sync_always); }
 
   // REQUIRES: mounted.
   Volume& volume() { return *volume_; }

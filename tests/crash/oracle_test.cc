@@ -208,6 +208,15 @@ TEST_F(OracleTest, ATruncationIsWholeAndKeepsTheOldTail) {
   EXPECT_NE(Judge(zeroed, {2, 2}), "legal");
 }
 
+TEST_F(OracleTest, UnderTheSyncOptionEachOperationIsDurableWhenItReturns) {
+  History synced(Start(), true);
+  EXPECT_FALSE(synced.Add(*ParseOperation("write f 0 100 9"), true));
+  const Oracle oracle(synced);
+  EXPECT_FALSE(oracle.Judge(Showing(synced.After(0)), {1, 0}));
+  EXPECT_TRUE(oracle.Judge(Showing(synced.After(0)), {1, 1}));
+  EXPECT_FALSE(oracle.Judge(Showing(synced.After(1)), {1, 1}));
+}
+
 TEST_F(OracleTest, LostSpaceIsRefused) {
   Observation seen = After(0);
   --seen.space.blocks_free;

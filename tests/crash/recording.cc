@@ -56,7 +56,8 @@ Result<Recording> Record(ShapedPool& pool, const Workload& workload) {
   const auto run = [&]() -> Result<Recording> {
     State state;
     MIRDAX_ASSIGN(const auto mounted, pool.Mount(&state));
-    Recording recording{.history = History(std::move(state)), .log = {}, .spans = {}};
+    Recording recording{
+        .history = History(std::move(state), pool.shape().sync_always), .log = {}, .spans = {}};
     Executor executor(mounted->volume());
     for (const Operation& operation : workload.operations) {
       const size_t begin = region.log_size();

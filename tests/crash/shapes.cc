@@ -37,6 +37,14 @@ Shape Plain() {
   return {.name = "plain", .what = "nothing is scarce", .build = Names(), .prelude = {}};
 }
 
+Shape Synced() {
+  return {.name = "synced",
+          .what = "mounted with -o sync",
+          .build = Names(),
+          .prelude = {},
+          .sync_always = true};
+}
+
 Shape Journal() {
   Shape shape{
       .name = "journal",
@@ -216,7 +224,7 @@ Status BuildOn(ImageRegion& region, const Shape& shape, State& state) {
 }  // namespace
 
 const std::vector<Shape>& Shapes() {
-  static const std::vector<Shape> shapes = {Plain(),     Journal(), Full(),
+  static const std::vector<Shape> shapes = {Plain(),     Synced(),  Journal(),   Full(),
                                             Directory(), Extents(), Quarantine()};
   return shapes;
 }
@@ -241,7 +249,7 @@ Result<std::unique_ptr<MountedImage>> ShapedPool::Mount(State* state) {
   *state = state_;
   MIRDAX_ASSIGN(auto mounted, MountedImage::Open(*region_));
   MIRDAX_TRY(mounted->Recover());
-  MIRDAX_TRY(mounted->Mount());
+  MIRDAX_TRY(mounted->Mount(shape_.sync_always));
   Builder builder(*mounted, *state);
   MIRDAX_TRY(builder.DoAll(shape_.prelude));
   if (shape_.journal_used) MIRDAX_TRY(builder.UseJournal(*shape_.journal_used));

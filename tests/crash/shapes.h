@@ -27,6 +27,7 @@ struct Shape {
   std::vector<Operation> build;    // done once; then the volume is unmounted
   std::vector<Operation> prelude;  // done after each mount, before the workload; ends durable
   uint64_t inode_count = 64;
+  bool sync_always = false;  // mounted with -o sync
   // A file takes all other blocks that data may have, other files all inodes.
   std::optional<uint64_t> blocks_left = {};
   std::optional<uint64_t> inodes_left = {};

@@ -107,8 +107,8 @@ TEST_P(ShapeTest, CanBeMountedAgainAndAgainAndIsTheSame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ShapeTest,
-                         testing::Values("plain", "journal", "full", "directory", "extents",
-                                         "quarantine"));
+                         testing::Values("plain", "synced", "journal", "full", "directory",
+                                         "extents", "quarantine"));
 
 }  // namespace
 }  // namespace mirdax::crash

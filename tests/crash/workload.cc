@@ -87,6 +87,7 @@ const std::vector<Rule>& Rules() {
       {OpKind::kFsyncDir, "fsyncdir", {kPath}},
       {OpKind::kSyncAll, "syncall", {}},
       {OpKind::kTick, "tick", {}},
+      {OpKind::kUnmount, "unmount", {}},
   };
   return rules;
 }
@@ -326,6 +327,7 @@ SyncScope ScopeOf(const Operation& operation) noexcept {
       return SyncScope::kNames;
     case OpKind::kSyncAll:
     case OpKind::kTick:
+    case OpKind::kUnmount:
       return SyncScope::kEverything;
     default:
       return SyncScope::kNothing;

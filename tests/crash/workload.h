@@ -43,6 +43,7 @@ enum class OpKind : uint8_t {
   kFsyncDir,
   kSyncAll,
   kTick,
+  kUnmount,
 };
 
 // The last word of a line, where an operation takes one.

@@ -49,7 +49,8 @@ constexpr const char* kEveryOperation =
     "msync A/f\n"
     "fsyncdir /\n"
     "syncall\n"
-    "tick\n";
+    "tick\n"
+    "unmount\n";
 
 std::string WhyNot(std::string_view text) {
   const Result<Workload> workload = ParseWorkload(text);
