@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "fs/base/check.h"
+#include "fs/base/text.h"
 
 namespace mirdax {
 namespace {
@@ -45,6 +46,8 @@ void StoreEpochs(const EpochRecord& epochs, PrivateBlock& block) noexcept {
   std::copy(epochs.members.begin(), epochs.members.end(), block.members.begin());
 }
 
-std::string ToString(EpochId epoch) { return fmt::format("{} ({:016x})", epoch.number, epoch.id); }
+std::string ToString(EpochId epoch) {
+  return fmt::format("{} ({})", epoch.number, IdText(epoch.id));
+}
 
 }  // namespace mirdax

@@ -1,68 +1,43 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // MirrorCopy::StatusDocument(), apart so that the JSON library is compiled in one small file.
-#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "fs/base/text.h"
+#include "fs/format/names.h"
 #include "fs/format/superblock.h"
 #include "replicator/epochs.h"
 #include "replicator/mirror_copy.h"
 
 namespace mirdax {
-namespace {
-
-const char* StateName(CopyState state) {
-  switch (state) {
-    case CopyState::kBlank:
-      return "blank";
-    case CopyState::kFilling:
-      return "filling";
-    case CopyState::kConsistent:
-      return "consistent";
-  }
-  return "unknown";
-}
-
-std::string IsoTime(const Timestamp& time) {
-  const time_t seconds = time.seconds;
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 32> text{};
-  const size_t length = strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text.data(), length};
-}
-
-}  // namespace
-
 std::string MirrorCopy::StatusDocument(const std::string& pm) const {
   const MutexLock state(state_mutex_);
   const PrivateBlock block = private_store_.Get();
   const Superblock superblock = pool_.superblock();
-  nlohmann::ordered_json document = {{"kind", "mirror"},
-                                     {"pool", pool_.path()},
-                                     {"label", LabelOf(superblock)},
-                                     {"set_uuid", Uuid{block.set_uuid}.ToString()},
-                                     {"copy_uuid", Uuid{block.copy_uuid}.ToString()},
-                                     {"role", "mirror"},
-                                     {"state", StateName(block.state)},
-                                     {"epoch",
-                                      {{"number", CurrentEpoch(block).number},
-                                       {"id", fmt::format("{:016x}", CurrentEpoch(block).id)}}},
-                                     {"commit_lsn", commit_},
-                                     {"tail_lsn", tail_},
-                                     {"applied_lsn", tail_},
-                                     {"granularity", GranularityName(region_.granularity())},
-                                     {"pm", pm},
-                                     {"clean", block.clean != 0},
-                                     {"read_only", false},
-                                     {"shut_down", !error_.empty()},
-                                     {"error", error_},
-                                     {"mirrors", nlohmann::ordered_json::array()},
-                                     {"peers", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json document = {
+      {"kind", "mirror"},
+      {"pool", pool_.path()},
+      {"label", LabelOf(superblock)},
+      {"set_uuid", Uuid{block.set_uuid}.ToString()},
+      {"copy_uuid", Uuid{block.copy_uuid}.ToString()},
+      {"role", "mirror"},
+      {"state", StateName(block.state)},
+      {"epoch", {{"number", CurrentEpoch(block).number}, {"id", IdText(CurrentEpoch(block).id)}}},
+      {"commit_lsn", commit_},
+      {"tail_lsn", tail_},
+      {"applied_lsn", tail_},
+      {"granularity", GranularityName(region_.granularity())},
+      {"pm", pm},
+      {"clean", block.clean != 0},
+      {"read_only", false},
+      {"shut_down", !error_.empty()},
+      {"error", error_},
+      {"mirrors", nlohmann::ordered_json::array()},
+      {"peers", nlohmann::ordered_json::array()}};
   if (attached_.session != 0)
     document["peers"].push_back({{"address", attached_.peer},
                                  {"copy_uuid", attached_.primary.ToString()},
                                  {"epoch", fence_.number},
-                                 {"since", IsoTime(attached_.since)}});
+                                 {"since", TimeText(attached_.since.seconds)}});
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -4,8 +4,6 @@
 #include <dirent.h>
 #include <fmt/format.h>
 
-#include <ctime>
-
 namespace mirdax {
 
 std::string Printable(std::string_view name) {
@@ -19,42 +17,6 @@ std::string Printable(std::string_view name) {
     }
   }
   return text;
-}
-
-std::string_view RoleName(Role role) noexcept {
-  switch (role) {
-    case Role::kPrimary:
-      return "primary";
-    case Role::kMirror:
-      return "mirror";
-    case Role::kWitness:
-      return "witness";
-  }
-  return "unknown";
-}
-
-std::string_view StateName(CopyState state) noexcept {
-  switch (state) {
-    case CopyState::kBlank:
-      return "blank";
-    case CopyState::kFilling:
-      return "filling";
-    case CopyState::kConsistent:
-      return "consistent";
-  }
-  return "unknown";
-}
-
-std::string_view MemberStateName(MemberState state) noexcept {
-  switch (state) {
-    case MemberState::kNone:
-      return "none";
-    case MemberState::kInSync:
-      return "in-sync";
-    case MemberState::kOutOfSync:
-      return "out-of-sync";
-  }
-  return "unknown";
 }
 
 std::string_view TypeName(uint8_t type) noexcept {
@@ -90,14 +52,6 @@ std::string_view BlockTypeName(BlockType type) noexcept {
       return "xattr";
   }
   return "unknown";
-}
-
-std::string TimeText(int64_t seconds) {
-  const std::time_t time = seconds;
-  std::tm parts{};
-  if (gmtime_r(&time, &parts) == nullptr) return fmt::format("@{}", seconds);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", int64_t{1900} + parts.tm_year,
-                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 std::string ErrorText(const std::string& path, const Error& error) {

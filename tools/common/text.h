@@ -14,14 +14,8 @@ namespace mirdax {
 // A name from a pool: control characters, quotes and bytes that are not ASCII as \\xNN.
 std::string Printable(std::string_view name);
 
-std::string_view RoleName(Role role) noexcept;                 // "primary"; "unknown"
-std::string_view StateName(CopyState state) noexcept;          // "consistent"
-std::string_view MemberStateName(MemberState state) noexcept;  // "in-sync"
-std::string_view TypeName(uint8_t type) noexcept;              // of DT_*: "file", "directory"
-std::string_view BlockTypeName(BlockType type) noexcept;       // "extent-node"
-
-// "2026-11-23T00:12:00Z"
-std::string TimeText(int64_t seconds);
+std::string_view TypeName(uint8_t type) noexcept;         // of DT_*: "file", "directory"
+std::string_view BlockTypeName(BlockType type) noexcept;  // "extent-node"
 
 // "/path: what", unless the message names the path already.
 std::string ErrorText(const std::string& path, const Error& error);

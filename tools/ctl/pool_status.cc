@@ -2,7 +2,9 @@
 // The status document of a pool that nobody uses.
 #include <nlohmann/json.hpp>
 
+#include "fs/base/text.h"
 #include "fs/base/uuid.h"
+#include "fs/format/names.h"
 #include "fs/format/superblock.h"
 #include "fs/pmem/pool.h"
 #include "fs/pmem/private_store.h"
@@ -54,7 +56,7 @@ Result<std::string> PoolStatus(const std::string& path) {
       {"copy_uuid", Uuid{block.copy_uuid}.ToString()},
       {"role", RoleName(block.role)},
       {"state", StateName(block.state)},
-      {"epoch", {{"number", epoch.number}, {"id", fmt::format("{:016x}", epoch.id)}}},
+      {"epoch", {{"number", epoch.number}, {"id", IdText(epoch.id)}}},
       {"commit_lsn", commit},
       {"tail_lsn", block.tail},
       {"granularity", GranularityName(region.granularity())},

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "fs/base/text.h"
 #include "fs/base/uuid.h"
 #include "fs/core/replay.h"
 #include "fs/format/checksums.h"
+#include "fs/format/names.h"
 #include "fs/format/private_block.h"
 #include "fs/format/superblock.h"
 #include "tools/common/text.h"
@@ -62,7 +64,7 @@ Json DecodeFields(const PrivateBlock& block) {
   for (size_t i = 0; i < std::min<size_t>(block.history_count, kHistoryLength); ++i) {
     const EpochEntry& entry = block.history[i];
     history.push_back({{"epoch", entry.epoch.number},
-                       {"id", fmt::format("{:016x}", entry.epoch.id)},
+                       {"id", IdText(entry.epoch.id)},
                        {"start_lsn", entry.start},
                        {"since", TimeText(entry.since_seconds)}});
   }

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "fs/base/text.h"
 #include "fs/format/checksums.h"
 #include "fs/format/node_views.h"
 #include "tools/common/dir_walk.h"
