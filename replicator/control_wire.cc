@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "replicator/control_wire.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "fs/base/crc32c.h"
@@ -26,47 +27,158 @@ uint32_t FrameCrc(FrameHeader header, std::span<const std::byte> payload) {
   return Crc32c(payload, Crc32c(std::as_bytes(std::span(&header, 1))));
 }
 
-template <typename T>
-Result<T> Checked(const ByteReader& reader, bool valid, T value, const char* what) {
-  if (!reader.Done() || !valid)
-    return Fail(ErrorCode::kCorrupt, "a malformed {} message arrived", what);
-  return value;
-}
-
-void PutEpochs(ByteWriter& writer, const EpochRecord& epochs) {
-  writer.Put(static_cast<uint16_t>(epochs.history.size()));
-  for (const EpochEntry& entry : epochs.history) writer.Put(entry);
-  writer.Put(static_cast<uint16_t>(epochs.members.size()));
-  for (const Member& member : epochs.members) writer.Put(member);
-}
-
-// A peer's words end up in a terminal or a log.
-std::string GetText(ByteReader& reader) {
-  std::string text = reader.GetString();
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  return text;
-}
-
-bool GetHistory(ByteReader& reader, std::vector<EpochEntry>& history) {
-  const auto count = reader.Get<uint16_t>();
-  if (count > kHistoryLength) return false;
-  for (uint16_t i = 0; i < count; ++i) history.push_back(reader.Get<EpochEntry>());
-  for (size_t i = 1; i < history.size(); ++i)
-    if (history[i].epoch.number <= history[i - 1].epoch.number) return false;
-  return true;
-}
-
-bool GetEpochs(ByteReader& reader, EpochRecord& epochs) {
-  if (!GetHistory(reader, epochs.history) || epochs.history.empty()) return false;
-  const auto count = reader.Get<uint16_t>();
-  if (count > kMaxMirrors) return false;
-  for (uint16_t i = 0; i < count; ++i) {
-    const auto member = reader.Get<Member>();
-    if (member.state > MemberState::kOutOfSync || member.zero != 0) return false;
-    epochs.members.push_back(member);
+// The two directions of a list of fields. Text and lists are preceded by their 16-bit count.
+class FieldWriter {
+ public:
+  template <typename... T>
+  void operator()(const T&... fields) {
+    (Put(fields), ...);
   }
-  return true;
+  template <typename T>
+  void List(const std::vector<T>& list, size_t /*most*/) {
+    static_assert(std::has_unique_object_representations_v<T>);
+    writer_.Put(static_cast<uint16_t>(list.size()));
+    writer_.PutBytes(std::as_bytes(std::span(list)));
+  }
+  std::vector<std::byte> Take() { return writer_.Take(); }
+
+ private:
+  void Put(const std::string& text) { writer_.PutString(text); }
+  template <typename T>
+  void Put(const T& value) {
+    writer_.Put(value);
+  }
+
+  ByteWriter writer_;
+};
+
+class FieldReader {
+ public:
+  explicit FieldReader(std::span<const std::byte> payload) : reader_(payload) {}
+
+  template <typename... T>
+  void operator()(T&... fields) {
+    (Get(fields), ...);
+  }
+  template <typename T>
+  void List(std::vector<T>& list, size_t most) {
+    const auto count = reader_.Get<uint16_t>();
+    if (count > most) too_long_ = true;
+    for (size_t i = 0; i < count && !too_long_; ++i) list.push_back(reader_.Get<T>());
+  }
+  bool Done() const { return !too_long_ && reader_.Done(); }
+
+ private:
+  // A peer's words end up in a terminal or a log.
+  void Get(std::string& text) {
+    text = reader_.GetString();
+    for (char& c : text)
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  template <typename T>
+  void Get(T& value) {
+    value = reader_.Get<T>();
+  }
+
+  ByteReader reader_;
+  bool too_long_ = false;
+};
+
+// The fields of each message, in the order of the wire.
+
+constexpr size_t kMaxWindows = 16;
+struct Windows {
+  std::vector<RemoteWindow> list;
+};
+
+template <typename Io>
+void Fields(Io& io, Hello& m) {
+  io(m.version_min, m.version_max, m.auth, m.purpose, m.features, m.nonce);
+}
+template <typename Io>
+void Fields(Io& io, Challenge& m) {
+  io(m.version, m.features, m.nonce);
+}
+template <typename Io>
+void Fields(Io& io, Refusal& m) {
+  io(m.code, m.message);
+}
+template <typename Io>
+void Fields(Io& io, EpochRecord& m) {
+  io.List(m.history, kHistoryLength);
+  io.List(m.members, kMaxMirrors);
+}
+template <typename Io>
+void Fields(Io& io, AttachRequest& m) {
+  io(m.set_uuid.bytes, m.copy_uuid.bytes);
+  Fields(io, m.epochs);
+}
+template <typename Io>
+void Fields(Io& io, CopyInfo& m) {
+  io(m.set_uuid.bytes, m.copy_uuid.bytes, m.role, m.state, m.pool_size, m.commit, m.tail);
+  io.List(m.history, kHistoryLength);
+  io(m.error);
+}
+template <typename Io>
+void Fields(Io& io, FillRequest& m) {
+  io(m.superblock, m.commit);
+  Fields(io, m.epochs);
+}
+template <typename Io>
+void Fields(Io& io, DataEndpoint& m) {
+  io(m.provider);
+  io.List(m.address, UINT16_MAX);
+  io(m.cookie);
+}
+template <typename Io>
+void Fields(Io& io, Windows& m) {
+  io.List(m.list, kMaxWindows);
+}
+
+// Whether a message that was read can be one.
+
+bool IsValid(const Hello& m) {
+  return (m.auth == AuthMode::kNone || m.auth == AuthMode::kSharedKey) &&
+         (m.purpose == Purpose::kStatus || m.purpose == Purpose::kReplicate);
+}
+bool IsValid(const Challenge&) { return true; }
+bool IsValid(const Refusal&) { return true; }
+bool IsValid(const std::vector<EpochEntry>& history) {
+  return std::adjacent_find(history.begin(), history.end(),
+                            [](const EpochEntry& older, const EpochEntry& newer) {
+                              return newer.epoch.number <= older.epoch.number;
+                            }) == history.end();
+}
+bool IsValid(const EpochRecord& m) {
+  return !m.history.empty() && IsValid(m.history) &&
+         std::all_of(m.members.begin(), m.members.end(), [](const Member& member) {
+           return member.state <= MemberState::kOutOfSync && member.zero == 0;
+         });
+}
+bool IsValid(const AttachRequest& m) { return IsValid(m.epochs) && !m.set_uuid.IsNil(); }
+bool IsValid(const CopyInfo& m) {
+  return IsValid(m.history) && m.role >= Role::kPrimary && m.role <= Role::kWitness &&
+         m.state >= CopyState::kBlank && m.state <= CopyState::kConsistent;
+}
+bool IsValid(const FillRequest& m) { return IsValid(m.epochs); }
+bool IsValid(const DataEndpoint& m) { return !m.address.empty(); }
+bool IsValid(const Windows&) { return true; }
+
+template <typename T>
+std::vector<std::byte> EncodeMessage(T message) {
+  FieldWriter writer;
+  Fields(writer, message);
+  return writer.Take();
+}
+
+template <typename T>
+Result<T> DecodeMessage(std::span<const std::byte> payload, const char* what) {
+  FieldReader reader(payload);
+  T message{};
+  Fields(reader, message);
+  if (!reader.Done() || !IsValid(message))
+    return Fail(ErrorCode::kCorrupt, "a malformed {} message arrived", what);
+  return message;
 }
 
 }  // namespace
@@ -102,174 +214,45 @@ Result<Frame> DecodeFrame(const FrameHeader& header, std::vector<std::byte> payl
   return Frame{header.type, std::move(payload)};
 }
 
-std::vector<std::byte> Encode(const Hello& hello) {
-  ByteWriter writer;
-  writer.Put(hello.version_min);
-  writer.Put(hello.version_max);
-  writer.Put(hello.auth);
-  writer.Put(hello.purpose);
-  writer.Put(hello.features);
-  writer.Put(hello.nonce);
-  return writer.Take();
+std::vector<std::byte> Encode(const Hello& hello) { return EncodeMessage(hello); }
+std::vector<std::byte> Encode(const Challenge& challenge) { return EncodeMessage(challenge); }
+std::vector<std::byte> Encode(const Refusal& refusal) { return EncodeMessage(refusal); }
+std::vector<std::byte> Encode(const AttachRequest& request) { return EncodeMessage(request); }
+std::vector<std::byte> Encode(const CopyInfo& info) { return EncodeMessage(info); }
+std::vector<std::byte> Encode(const EpochRecord& epochs) { return EncodeMessage(epochs); }
+std::vector<std::byte> Encode(const FillRequest& request) { return EncodeMessage(request); }
+std::vector<std::byte> Encode(const DataEndpoint& endpoint) { return EncodeMessage(endpoint); }
+std::vector<std::byte> Encode(std::span<const RemoteWindow> windows) {
+  return EncodeMessage(Windows{{windows.begin(), windows.end()}});
 }
 
 Result<Hello> DecodeHello(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
-  Hello hello;
-  hello.version_min = reader.Get<uint16_t>();
-  hello.version_max = reader.Get<uint16_t>();
-  hello.auth = reader.Get<AuthMode>();
-  hello.purpose = reader.Get<Purpose>();
-  hello.features = reader.Get<uint64_t>();
-  hello.nonce = reader.Get<Nonce>();
-  const bool valid = (hello.auth == AuthMode::kNone || hello.auth == AuthMode::kSharedKey) &&
-                     (hello.purpose == Purpose::kStatus || hello.purpose == Purpose::kReplicate);
-  return Checked(reader, valid, hello, "hello");
+  return DecodeMessage<Hello>(payload, "hello");
 }
-
-std::vector<std::byte> Encode(const Challenge& challenge) {
-  ByteWriter writer;
-  writer.Put(challenge.version);
-  writer.Put(challenge.features);
-  writer.Put(challenge.nonce);
-  return writer.Take();
-}
-
 Result<Challenge> DecodeChallenge(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
-  Challenge challenge;
-  challenge.version = reader.Get<uint16_t>();
-  challenge.features = reader.Get<uint64_t>();
-  challenge.nonce = reader.Get<Nonce>();
-  return Checked(reader, true, challenge, "challenge");
+  return DecodeMessage<Challenge>(payload, "challenge");
 }
-
-std::vector<std::byte> Encode(const Refusal& refusal) {
-  ByteWriter writer;
-  writer.Put(refusal.code);
-  writer.PutString(refusal.message);
-  return writer.Take();
-}
-
-Result<Refusal> DecodeRefusal(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
-  Refusal refusal;
-  refusal.code = reader.Get<uint16_t>();
-  refusal.message = GetText(reader);
-  return Checked(reader, true, std::move(refusal), "refusal");
-}
-
-std::vector<std::byte> Encode(const EpochRecord& epochs) {
-  ByteWriter writer;
-  PutEpochs(writer, epochs);
-  return writer.Take();
-}
-
-Result<EpochRecord> DecodeEpochRecord(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
-  EpochRecord epochs;
-  const bool valid = GetEpochs(reader, epochs);
-  return Checked(reader, valid, std::move(epochs), "epoch");
-}
-
-std::vector<std::byte> Encode(const AttachRequest& request) {
-  ByteWriter writer;
-  writer.Put(request.set_uuid.bytes);
-  writer.Put(request.copy_uuid.bytes);
-  PutEpochs(writer, request.epochs);
-  return writer.Take();
-}
-
 Result<AttachRequest> DecodeAttachRequest(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
-  AttachRequest request;
-  request.set_uuid.bytes = reader.Get<std::array<uint8_t, 16>>();
-  request.copy_uuid.bytes = reader.Get<std::array<uint8_t, 16>>();
-  const bool valid = GetEpochs(reader, request.epochs);
-  return Checked(reader, valid && !request.set_uuid.IsNil(), std::move(request), "attach");
+  return DecodeMessage<AttachRequest>(payload, "attach");
 }
-
-std::vector<std::byte> Encode(const CopyInfo& info) {
-  ByteWriter writer;
-  writer.Put(info.set_uuid.bytes);
-  writer.Put(info.copy_uuid.bytes);
-  writer.Put(info.role);
-  writer.Put(info.state);
-  writer.Put(info.pool_size);
-  writer.Put(info.commit);
-  writer.Put(info.tail);
-  writer.Put(static_cast<uint16_t>(info.history.size()));
-  for (const EpochEntry& entry : info.history) writer.Put(entry);
-  writer.PutString(info.error);
-  return writer.Take();
-}
-
 Result<CopyInfo> DecodeCopyInfo(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
-  CopyInfo info;
-  info.set_uuid.bytes = reader.Get<std::array<uint8_t, 16>>();
-  info.copy_uuid.bytes = reader.Get<std::array<uint8_t, 16>>();
-  info.role = reader.Get<Role>();
-  info.state = reader.Get<CopyState>();
-  info.pool_size = reader.Get<uint64_t>();
-  info.commit = reader.Get<Lsn>();
-  info.tail = reader.Get<Lsn>();
-  bool valid = GetHistory(reader, info.history);
-  info.error = GetText(reader);
-  valid = valid && info.role >= Role::kPrimary && info.role <= Role::kWitness &&
-          info.state >= CopyState::kBlank && info.state <= CopyState::kConsistent;
-  return Checked(reader, valid, std::move(info), "copy description");
+  return DecodeMessage<CopyInfo>(payload, "copy description");
 }
-
-std::vector<std::byte> Encode(const FillRequest& request) {
-  ByteWriter writer;
-  writer.Put(request.superblock);
-  writer.Put(request.commit);
-  PutEpochs(writer, request.epochs);
-  return writer.Take();
+Result<EpochRecord> DecodeEpochRecord(std::span<const std::byte> payload) {
+  return DecodeMessage<EpochRecord>(payload, "epoch");
 }
-
 Result<FillRequest> DecodeFillRequest(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
-  FillRequest request;
-  request.superblock = reader.Get<Superblock>();
-  request.commit = reader.Get<Lsn>();
-  const bool valid = GetEpochs(reader, request.epochs);
-  return Checked(reader, valid, std::move(request), "fill");
+  return DecodeMessage<FillRequest>(payload, "fill");
 }
-
-std::vector<std::byte> Encode(const DataEndpoint& endpoint) {
-  ByteWriter writer;
-  writer.PutString(endpoint.provider);
-  writer.Put(static_cast<uint16_t>(endpoint.address.size()));
-  writer.PutBytes(endpoint.address);
-  writer.Put(endpoint.cookie);
-  return writer.Take();
-}
-
 Result<DataEndpoint> DecodeDataEndpoint(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
-  DataEndpoint endpoint;
-  endpoint.provider = GetText(reader);
-  const std::span<const std::byte> address = reader.GetBytes(reader.Get<uint16_t>());
-  endpoint.address.assign(address.begin(), address.end());
-  endpoint.cookie = reader.Get<Cookie>();
-  return Checked(reader, !address.empty(), std::move(endpoint), "data endpoint");
+  return DecodeMessage<DataEndpoint>(payload, "data endpoint");
 }
-
-std::vector<std::byte> Encode(std::span<const RemoteWindow> windows) {
-  ByteWriter writer;
-  writer.Put(static_cast<uint16_t>(windows.size()));
-  for (const RemoteWindow& window : windows) writer.Put(window);
-  return writer.Take();
+Result<Refusal> DecodeRefusal(std::span<const std::byte> payload) {
+  return DecodeMessage<Refusal>(payload, "refusal");
 }
-
 Result<std::vector<RemoteWindow>> DecodeWindows(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
-  std::vector<RemoteWindow> windows;
-  const auto count = reader.Get<uint16_t>();
-  for (uint16_t i = 0; i < count && i < 16; ++i) windows.push_back(reader.Get<RemoteWindow>());
-  return Checked(reader, count <= 16, std::move(windows), "memory keys");
+  MIRDAX_ASSIGN(Windows windows, DecodeMessage<Windows>(payload, "memory keys"));
+  return std::move(windows.list);
 }
 
 Frame RefusalFrame(const Error& error) {
