@@ -96,27 +96,38 @@ Status AttributeOperations::Change(Inode& inode, const AttributeChange& change) 
   return volume_.WriteInode(tx, inode);
 }
 
-Result<Attributes> AttributeOperations::Set(Ino ino, const AttributeChange& change) {
+template <typename Body>
+Result<TxId> AttributeOperations::Modify(Ino ino, Body body) {
   MIRDAX_TRY(volume_.CheckWritable());
   MIRDAX_ASSIGN(const InodeRef inode, volume_.Get(ino));
-  Attributes result;
   TxId last = 0;
   const Status done = volume_.Retry([&]() -> Status {
     WriteLock lock(inode->mutex);
     if (inode->freed) return Fail(ErrorCode::kNotFound);
-    if (change.size) {
-      if (IsDirectory(inode->disk)) return Fail(ErrorCode::kIsDirectory);
-      if (!IsRegular(inode->disk)) return Fail(ErrorCode::kInvalid);
-      MIRDAX_TRY(space_.Resize(*inode, *change.size));
-    }
-    if (change.mode || change.uid || change.gid || change.atime || change.mtime || change.ctime) {
-      MIRDAX_TRY(Change(*inode, change));
-    }
-    result = volume_.AttributesOf(*inode);
+    MIRDAX_TRY(body(*inode));
     last = inode->last_transaction;
     return {};
   });
   MIRDAX_TRY(done);
+  return last;
+}
+
+Result<Attributes> AttributeOperations::Set(Ino ino, const AttributeChange& change) {
+  Attributes result;
+  const auto set = [&](Inode& inode) -> Status {
+    inode.AssertLocked();
+    if (change.size) {
+      if (IsDirectory(inode.disk)) return Fail(ErrorCode::kIsDirectory);
+      if (!IsRegular(inode.disk)) return Fail(ErrorCode::kInvalid);
+      MIRDAX_TRY(space_.Resize(inode, *change.size));
+    }
+    if (change.mode || change.uid || change.gid || change.atime || change.mtime || change.ctime) {
+      MIRDAX_TRY(Change(inode, change));
+    }
+    result = volume_.AttributesOf(inode);
+    return {};
+  };
+  MIRDAX_ASSIGN(const TxId last, Modify(ino, set));
   if (change.size && volume_.options.sync_always) {
     MIRDAX_TRY(syncer_.Sync(ino, false));
   } else {
@@ -189,21 +200,15 @@ Status AttributeOperations::StoreXattr(Inode& inode, const XattrName& name, std:
 
 Status AttributeOperations::SetXattr(Ino ino, std::string_view name, std::string_view value,
                                      XattrMode mode) {
-  MIRDAX_TRY(volume_.CheckWritable());
   MIRDAX_ASSIGN(const XattrName parsed, ParseName(name));
-  MIRDAX_ASSIGN(const InodeRef inode, volume_.Get(ino));
-  TxId last = 0;
-  const Status done = volume_.Retry([&]() -> Status {
-    WriteLock lock(inode->mutex);
-    if (inode->freed) return Fail(ErrorCode::kNotFound);
-    if (parsed.space == XattrNamespace::kUser && !TakesUserXattrs(inode->disk)) {
+  const auto store = [&](Inode& inode) -> Status {
+    inode.AssertLocked();
+    if (parsed.space == XattrNamespace::kUser && !TakesUserXattrs(inode.disk)) {
       return Fail(ErrorCode::kPermission);
     }
-    MIRDAX_TRY(StoreXattr(*inode, parsed, value, mode));
-    last = inode->last_transaction;
-    return {};
-  });
-  MIRDAX_TRY(done);
+    return StoreXattr(inode, parsed, value, mode);
+  };
+  MIRDAX_ASSIGN(const TxId last, Modify(ino, store));
   return volume_.Settle(last);
 }
 
@@ -217,23 +222,15 @@ Status AttributeOperations::DropXattr(Inode& inode, const XattrName& name) {
 }
 
 Status AttributeOperations::RemoveXattr(Ino ino, std::string_view name) {
-  MIRDAX_TRY(volume_.CheckWritable());
   MIRDAX_ASSIGN(const XattrName parsed, ParseName(name));
-  MIRDAX_ASSIGN(const InodeRef inode, volume_.Get(ino));
-  TxId last = 0;
-  const Status done = volume_.Retry([&]() -> Status {
-    WriteLock lock(inode->mutex);
-    if (inode->freed) return Fail(ErrorCode::kNotFound);
-    Status dropped = DropXattr(*inode, parsed);
+  const auto drop = [&](Inode& inode) -> Status {
+    inode.AssertLocked();
+    Status dropped = DropXattr(inode, parsed);
     // An access list that says no more than the mode is not stored, and taking it away is fine.
-    if (!dropped && dropped.error().code == ErrorCode::kNoData && IsAcl(parsed.space)) {
-      dropped = {};
-    }
-    MIRDAX_TRY(dropped);
-    last = inode->last_transaction;
-    return {};
-  });
-  MIRDAX_TRY(done);
+    if (!dropped && dropped.error().code == ErrorCode::kNoData && IsAcl(parsed.space)) return {};
+    return dropped;
+  };
+  MIRDAX_ASSIGN(const TxId last, Modify(ino, drop));
   return volume_.Settle(last);
 }
 

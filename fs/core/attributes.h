@@ -27,6 +27,10 @@ class AttributeOperations {
   Status RemoveXattr(Ino ino, std::string_view name);
 
  private:
+  // Runs `body` on the inode under its lock, again while space can be had (VolumeContext::Retry).
+  // Returns the last transaction that changed the inode.
+  template <typename Body>
+  Result<TxId> Modify(Ino ino, Body body);
   Status Change(Inode& inode, const AttributeChange& change) MIRDAX_REQUIRES(inode.mutex);
   Status StoreXattr(Inode& inode, const XattrName& name, std::string_view value, XattrMode mode)
       MIRDAX_REQUIRES(inode.mutex);
