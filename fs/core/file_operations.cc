@@ -40,6 +40,7 @@ Result<FileOperations::Written> FileOperations::WriteAt(Ino ino, std::optional<u
   const Status done = volume_.Retry([&]() -> Status {
     WriteLock lock(inode->mutex);
     MIRDAX_TRY(CheckRegular(*inode));
+    MIRDAX_TRY(space_.FinishTrim(*inode));
     written.offset = offset.value_or(inode->size);
     MIRDAX_ASSIGN(written.length, writer_.Write(*inode, written.offset, bytes));
     return {};

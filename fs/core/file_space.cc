@@ -30,13 +30,9 @@ void FileSpace::ForgetDirty(Inode& inode, uint64_t first) {
 
 Status FileSpace::Resize(Inode& inode, uint64_t size) {
   if (size > kMaxFileSize) return Fail(ErrorCode::kFileTooBig);
-  const bool being_trimmed = inode.disk.nlink > 0 && (inode.disk.flags & kInodeOrphan) != 0;
-  if (size < inode.size || being_trimmed) {  // the latter: an earlier truncation did not finish
-    MIRDAX_TRY(Shrink(inode, std::min(size, inode.size)));
-  }
-  if (size > inode.size) {
-    MIRDAX_TRY(writer_.Grow(inode, size));
-  }
+  MIRDAX_TRY(FinishTrim(inode));
+  if (size < inode.size) MIRDAX_TRY(Shrink(inode, size));
+  if (size > inode.size) MIRDAX_TRY(writer_.Grow(inode, size));
   volume_.Touch(inode.disk, {kMtime, kCtime});
   inode.attributes_dirty = true;
   volume_.cache.MarkDirty(inode);
@@ -82,11 +78,16 @@ Status FileSpace::ReplaceTail(Inode& inode, uint64_t size, const Segment& tail) 
   MIRDAX_TRY(volume_.OrAbort(*tx, volume_.allocator->Use(*tx, fresh)));
   tx->AddData({to, kBlockSize});
   inode.dirty.Remove(tail.file_block * kBlockSize, (tail.file_block + 1) * kBlockSize);
-  inode.disk.size = size;
+  inode.disk.size = inode.size = size;
   // Blocks behind the new end go in transactions of their own: until then, an orphan.
   MIRDAX_TRY(volume_.OrAbort(*tx, volume_.orphan_list.Add(*tx, inode.disk)));
   volume_.freed.store(true);
   return volume_.WriteInode(*tx, inode);
+}
+
+Status FileSpace::FinishTrim(Inode& inode) {
+  const bool being_trimmed = inode.disk.nlink > 0 && (inode.disk.flags & kInodeOrphan) != 0;
+  return being_trimmed ? Trim(inode, inode.size) : Status();
 }
 
 Status FileSpace::Trim(Inode& inode, uint64_t size) {
@@ -116,6 +117,7 @@ Status FileSpace::Allocate(Inode& inode, AllocateMode mode, uint64_t offset, uin
   if (length == 0 || offset + length < offset) return Fail(ErrorCode::kInvalid);
   const uint64_t end = offset + length;
   if (end > kMaxFileSize) return Fail(ErrorCode::kFileTooBig);
+  MIRDAX_TRY(FinishTrim(inode));
   const uint64_t first = offset / kBlockSize;
   switch (mode) {
     case AllocateMode::kAllocate:

@@ -5,7 +5,7 @@
 //     block with a zero tail, in the transaction of the size: after a crash the old size still
 //     shows the old bytes.
 //  P2 blocks beyond the size exist only while the inode is an orphan (being trimmed) or were asked
-//     for by Allocate (unwritten).
+//     for by Allocate (unwritten). Nothing is stored into a file that is being trimmed.
 #pragma once
 
 #include <vector>
@@ -31,6 +31,10 @@ class FileSpace {
   // Frees every block beyond `size`, which is not above the current one and becomes it; the inode
   // has its orphan bit while that takes more than one transaction.
   Status Trim(Inode& inode, uint64_t size) MIRDAX_REQUIRES(inode.mutex);
+
+  // An earlier truncation that failed half way left blocks beyond the size, with the file's old
+  // bytes: frees them. To be called before anything is stored or mapped.
+  Status FinishTrim(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
 
   // Gives back what is pending in [first, end): nobody else ever knew it.
   void DropPending(Inode& inode, uint64_t first, uint64_t end) MIRDAX_REQUIRES(inode.mutex);
