@@ -67,6 +67,13 @@ Status SyncWrite(Front& front, fuse_ino_t ino, int open_flags) {
   return front.volume.Fsync(ino, (open_flags & O_SYNC) != O_SYNC);
 }
 
+// The same for a copy, after which the kernel never sends FSYNC. What may have been opened with
+// O_SYNC is taken for it.
+Status SyncCopy(Front& front, fuse_ino_t ino, uint64_t handle) {
+  if ((handle & kHandleHasFlags) != 0 && (handle & O_DSYNC) == 0) return {};
+  return front.volume.Fsync(ino, true);
+}
+
 Result<AllocateMode> ToAllocateMode(int mode) {
   switch (mode) {
     case 0:
@@ -94,6 +101,7 @@ void Open(fuse_req_t request, fuse_ino_t /*ino*/, fuse_file_info* file) {
     fuse_reply_err(request, ENOSYS);
     return;
   }
+  file->fh = HandleOf(file->flags);
   file->direct_io = 1;
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 15)
   file->parallel_direct_writes = 1;
@@ -156,7 +164,7 @@ void Seek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_fil
 
 void CopyRange(fuse_req_t request, fuse_ino_t from, off_t from_offset,
                fuse_file_info* /*from_file*/, fuse_ino_t to, off_t to_offset,
-               fuse_file_info* /*to_file*/, size_t length, int flags) {
+               fuse_file_info* to_file, size_t length, int flags) {
   Answer(request, [&](Front& front) -> Status {
     if (flags != 0 || from_offset < 0 || to_offset < 0) return Fail(ErrorCode::kInvalid);
     MIRDAX_TRY(ClearSetIds(request, front, to));
@@ -164,6 +172,7 @@ void CopyRange(fuse_req_t request, fuse_ino_t from, off_t from_offset,
                   front.volume.CopyRange(from, static_cast<uint64_t>(from_offset), to,
                                          static_cast<uint64_t>(to_offset),
                                          std::min<uint64_t>(length, kMaxCopyBytes)));
+    MIRDAX_TRY(SyncCopy(front, to, to_file->fh));
     fuse_reply_write(request, copied);
     return {};
   });

@@ -60,6 +60,13 @@ void ReplyEntry(fuse_req_t request, Front& front, const Attributes& attributes);
 // set-group-id where that means execution.
 uint32_t WithoutSetIds(uint32_t mode) noexcept;
 
+// A file's handle is how it was opened: COPY_FILE_RANGE comes with no flags, only with the handle.
+// It is 0 where the kernel opened a file without asking us (FUSE_CAP_NO_OPEN_SUPPORT).
+inline constexpr uint64_t kHandleHasFlags = uint64_t{1} << 32;
+inline uint64_t HandleOf(int open_flags) noexcept {
+  return kHandleHasFlags | static_cast<uint32_t>(open_flags);
+}
+
 // One function a request; names and arguments are libfuse's.
 void Init(void* user_data, fuse_conn_info* connection);
 

@@ -9,6 +9,7 @@ namespace {
 void ReplyCreated(fuse_req_t request, Front& front, const Attributes& attributes,
                   fuse_file_info* file) {
   const fuse_entry_param entry = ToEntry(front, attributes);
+  file->fh = HandleOf(file->flags);
   file->direct_io = front.direct_io ? 1 : 0;
   file->keep_cache = front.direct_io ? 0 : 1;
   if (fuse_reply_create(request, &entry, file) != 0) front.volume.Forget(attributes.ino, 1);
