@@ -14,9 +14,6 @@ namespace {
 constexpr int kAcceptPollMs = 100;
 constexpr auto kApplyInterval = std::chrono::milliseconds(200);
 constexpr auto kSendTimeout = std::chrono::seconds(5);
-// A primary that is alive sends a heartbeat every second or so; one that has stopped for this long
-// is treated as gone, and finds out when it wakes.
-constexpr auto kSilence = std::chrono::seconds(60);
 
 }  // namespace
 
@@ -85,7 +82,8 @@ void MirrorServer::Serve(Connection& connection, SessionId id, const std::string
     ControlSession session(copy_, id, peer, options_.key, random_, options_.pm);
     const Deadline auth_deadline = After(clock_, options_.auth_timeout);
     while (!stopping_) {
-      const Deadline deadline = session.authenticated() ? After(clock_, kSilence) : auth_deadline;
+      const Deadline deadline =
+          session.authenticated() ? After(clock_, options_.silence) : auth_deadline;
       const auto frame = connection.channel->Receive(session.frame_limit(), deadline);
       if (!frame) {
         if (frame.error().code != ErrorCode::kPeerLost && !stopping_) {

@@ -22,6 +22,9 @@ struct MirrorServerOptions {
   std::shared_ptr<const Key> key;  // null: no authentication
   std::string pm = "direct";       // for status
   std::chrono::milliseconds auth_timeout{5000};
+  // A primary that is alive sends a heartbeat every second or so, while it waits for the fill of
+  // another mirror too. One that has stopped for this long is treated as gone.
+  std::chrono::milliseconds silence{60000};
   size_t max_strangers = 16;  // connections that have not authenticated yet
   size_t max_connections = 64;
 };

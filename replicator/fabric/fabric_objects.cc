@@ -95,7 +95,7 @@ Result<Event> NextEvent(fid_eq* eq, Clock& clock, Deadline deadline) {
       return Fail(FabricError(error.err, "data connection"));
     }
     if (count < 0 && count != -FI_EAGAIN && count != -FI_ETIMEDOUT && count != -FI_EINTR)
-      return Fail(FabricError(count, "data connection"));
+      return Fail(FabricError(count, "event queue", ErrorCode::kIo));
     if (left == 0) return Fail(ErrorCode::kTimedOut, "no data connection in time");
   }
 }

@@ -62,6 +62,7 @@ void WaitForQueues(std::span<const WaitEntry> entries, int stop_fd, Clock& clock
                    Deadline deadline);
 
 // Waits for an event of `eq`; the private data that came with it goes to `data`.
+// Errors: kPeerLost (an event that says that a connection failed), kTimedOut, kIo (the queue).
 struct Event {
   uint32_t type = 0;
   Info info;  // of a connection request

@@ -112,16 +112,24 @@ void FabricTarget::Run() {
   changed_.NotifyAll();
 }
 
+Result<Event> FabricTarget::AwaitEvent(fid_eq* eq, Deadline deadline) {
+  for (;;) {
+    if (stop_) return Fail(ErrorCode::kShutdown, "closed");
+    auto event = NextEvent(eq, clock_, std::min(deadline, After(clock_, kIdle / 10)));
+    if (event || event.error().code != ErrorCode::kTimedOut) return event;
+    if (clock_.MonotonicNanoseconds() >= deadline) return event;
+  }
+}
+
 Status FabricTarget::Accept() {
   const Deadline deadline = After(clock_, kAcceptTimeout);
   for (;;) {
-    if (stop_) return Fail(ErrorCode::kPeerLost, "closed");
-    auto event = NextEvent(eq_.get(), clock_, std::min(deadline, After(clock_, kIdle / 10)));
-    if (!event) {
-      if (event.error().code == ErrorCode::kTimedOut && clock_.MonotonicNanoseconds() < deadline)
-        continue;
-      return Fail(std::move(event).error());
-    }
+    auto event = AwaitEvent(eq_.get(), deadline);
+    // A stranger's attempt that broke off says nothing about the connection that is to come.
+    if (!event && event.error().code == ErrorCode::kPeerLost &&
+        clock_.MonotonicNanoseconds() < deadline)
+      continue;
+    if (!event) return Fail(std::move(event).error());
     if (event->type != FI_CONNREQ) continue;
     const Info connection = std::move(event->info);
     // The provider may pad what it hands over.
@@ -135,7 +143,7 @@ Status FabricTarget::Accept() {
     MIRDAX_TRY(Prepare());
     const int error = fi_accept(endpoint_->ep(), nullptr, 0);
     if (error != 0) return Fail(FabricError(error, "fi_accept"));
-    MIRDAX_ASSIGN(const Event connected, NextEvent(endpoint_->eq(), clock_, deadline));
+    MIRDAX_ASSIGN(const Event connected, AwaitEvent(endpoint_->eq(), deadline));
     if (connected.type != FI_CONNECTED)
       return Fail(ErrorCode::kPeerLost, "the data connection did not come up");
     listener_.reset();  // the cookie is good for one connection

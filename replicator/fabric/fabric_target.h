@@ -42,6 +42,8 @@ class FabricTarget final : public DataTarget {
   Status Bind(const std::string& provider, const std::string& host);
   void Run();
   Status Accept();
+  // As NextEvent(); kShutdown soon after Close() was called.
+  Result<Event> AwaitEvent(fid_eq* eq, Deadline deadline);
   Status Prepare();
   Status Serve();
   Status PostReceive(size_t slot);

@@ -24,13 +24,14 @@ std::shared_ptr<const Key> MakeKey(char fill) {
 
 struct Daemon {
   explicit Daemon(uint64_t seed, std::shared_ptr<const Key> key = nullptr,
-                  std::chrono::milliseconds auth_timeout = std::chrono::milliseconds(300))
+                  std::chrono::milliseconds silence = std::chrono::seconds(60))
       : copy(true, seed), targets("tcp", "127.0.0.1", clock) {
     mirror = *MirrorCopy::Open(*copy.pool, *copy.store, targets, clock, random);
     MirrorServerOptions options;
     options.listen = {"127.0.0.1", 0};
     options.key = std::move(key);
-    options.auth_timeout = auth_timeout;
+    options.auth_timeout = std::chrono::milliseconds(300);
+    options.silence = silence;
     server = *MirrorServer::Start(*mirror, options, clock, random);
   }
   std::string address() const { return server->address().ToString(); }
@@ -50,7 +51,8 @@ class OverTcp : public ::testing::Test {
     options.mirrors = mirrors;
     options.no_auth = true;
     options.fabric = "tcp";
-    options.mirror_timeout = std::chrono::milliseconds(2000);
+    options.mirror_timeout = timeout_;
+    options.progress = progress_;
     return PrimaryReplication::Connect(*primary_.copy.pool, *primary_.copy.store, options, clock_,
                                        random_);
   }
@@ -59,6 +61,8 @@ class OverTcp : public ::testing::Test {
   }
   Deadline InTwoSeconds() { return After(clock_, std::chrono::seconds(2)); }
 
+  std::chrono::milliseconds timeout_{2000};
+  std::function<void(const std::string&)> progress_;
   SystemClock clock_;
   SystemRandom random_;
   TestPrimary primary_;
@@ -124,6 +128,22 @@ TEST_F(OverTcp, AMirrorThatEndsIsEjectedAndTheOtherGoesOn) {
   EXPECT_EQ((*sink)->mirrors()[0].state, "in-sync") << (*sink)->mirrors()[0].reason;
   EXPECT_EQ((*sink)->mirrors()[1].state, "ejected");
   EXPECT_EQ(one.copy.commit(), primary_.copy.commit());
+}
+
+TEST_F(OverTcp, AMirrorThatWaitsForTheFillOfAnotherIsNotForgottenMeanwhile) {
+  constexpr auto kSilence = std::chrono::milliseconds(1000);
+  Daemon one(1, nullptr, kSilence);
+  Daemon two(2, nullptr, kSilence);
+  timeout_ = std::chrono::milliseconds(400);  // a heartbeat each 200 ms
+  int fills = 0;
+  progress_ = [&](const std::string&) {
+    if (++fills == 1) std::this_thread::sleep_for(3 * kSilence);
+  };
+  auto sink = Connect({one.address(), two.address()});
+  ASSERT_TRUE(sink.has_value()) << sink.error().message;
+  for (const MirrorStatus& row : (*sink)->mirrors()) EXPECT_EQ(row.state, "in-sync") << row.reason;
+  EXPECT_TRUE(primary_.Commit(**sink, 10, std::byte{1}).has_value());
+  EXPECT_EQ(two.copy.commit(), primary_.copy.commit());
 }
 
 TEST_F(OverTcp, StatusComesWithTheRightKeyOnly) {
@@ -330,6 +350,43 @@ TEST_F(Rogue, ADataConnectionWithAnotherCookieIsRefused) {
   EXPECT_FALSE(
       fabric::FabricLink::Connect(endpoint, primary_.copy.region().memory(), clock_, InTwoSeconds())
           .has_value());
+}
+
+TEST_F(Rogue, StrangersOnTheDataPortDoNotKeepThePrimaryOut) {
+  ByteWriter provider;
+  provider.PutString("tcp");
+  const DataEndpoint endpoint = *DecodeDataEndpoint(*Ask(FrameType::kDataOpen, provider.Take()));
+  std::mt19937 engine(3);
+  std::vector<int> silent;
+  for (int i = 0; i < 20; ++i) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(connect(fd, reinterpret_cast<const sockaddr*>(endpoint.address.data()),
+                      static_cast<socklen_t>(endpoint.address.size())),
+              0);
+    std::vector<std::byte> bytes(engine() % 300);
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(engine());
+    (void)!send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (i % 2 == 0)
+      close(fd);
+    else
+      silent.push_back(fd);
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  link_.reset();
+  auto link = fabric::FabricLink::Connect(endpoint, primary_.copy.region().memory(), clock_,
+                                          InTwoSeconds());
+  EXPECT_TRUE(link.has_value()) << link.error().message;
+  EXPECT_TRUE(Ask(FrameType::kDataKeys, {}).has_value());
+  for (const int fd : silent) close(fd);
+}
+
+TEST_F(Rogue, ANewDataConnectionReplacesOneThatNeverCameWithoutAWait) {
+  ByteWriter provider;
+  provider.PutString("tcp");
+  const std::vector<std::byte> name = provider.Take();
+  const uint64_t start = clock_.MonotonicNanoseconds();
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(Ask(FrameType::kDataOpen, name).has_value());
+  EXPECT_LT(clock_.MonotonicNanoseconds() - start, 2'000'000'000U);
 }
 
 TEST_F(Rogue, RandomRequestsAreRefusedAndSurvived) {
