@@ -297,6 +297,14 @@ void MirrorLink::MarkFailed(Error error) {
   if (!failure_) failure_ = std::move(error);
 }
 
+void MirrorLink::MarkLagging(Lsn lsn, std::chrono::nanoseconds waited) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(waited);
+  MarkFailed(Named({ErrorCode::kTimedOut,
+                    fmt::format("it has applied its journal up to LSN {}, and space has waited for "
+                                "{} for {} ms",
+                                applied(), lsn, ms.count())}));
+}
+
 std::optional<Error> MirrorLink::failure() const {
   const MutexLock lock(mutex_);
   return failure_;

@@ -68,6 +68,8 @@ class MirrorLink {
   void GiveUp(Error error);
   // Something else than the data path failed.
   void MarkFailed(Error error) MIRDAX_EXCLUDES(mutex_);
+  // It has not applied its journal up to `lsn`, which space has waited for.
+  void MarkLagging(Lsn lsn, std::chrono::nanoseconds waited) MIRDAX_EXCLUDES(mutex_);
   std::optional<Error> failure() const MIRDAX_EXCLUDES(mutex_);
   void SetState(State state, const std::string& reason) MIRDAX_EXCLUDES(mutex_);
   State state() const { return state_.load(); }

@@ -52,6 +52,7 @@ class PrimaryReplication::Impl {
   Status Wait() MIRDAX_EXCLUDES(gate_mutex_);
   Lsn applied() const { return applied_.load(std::memory_order_acquire); }
   void RequestApply(Lsn lsn) MIRDAX_EXCLUDES(heartbeat_mutex_);
+  Status DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) MIRDAX_EXCLUDES(gate_mutex_);
   std::vector<MirrorStatus> mirrors() const;
   void Close() MIRDAX_EXCLUDES(heartbeat_mutex_);
   void Beat() MIRDAX_EXCLUDES(gate_mutex_);
@@ -366,6 +367,17 @@ void PrimaryReplication::Impl::RequestApply(Lsn lsn) {
   heartbeat_wake_.NotifyOne();
 }
 
+Status PrimaryReplication::Impl::DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) {
+  if (stuck < options_.mirror_timeout) return {};
+  CloseGate();
+  for (MirrorLink* link : InSync())
+    if (link->applied() < lsn) link->MarkLagging(lsn, stuck);
+  Status status = ended_ ? Status(Fail(*ended_)) : EjectFailed();
+  OpenGate();
+  UpdateApplied();
+  return status;
+}
+
 void PrimaryReplication::Impl::HeartbeatLoop() {
   const auto interval = std::min(kMaxHeartbeat, options_.mirror_timeout / 2);
   for (;;) {
@@ -385,7 +397,8 @@ void PrimaryReplication::Impl::Beat() {
   bool failed = false;
   for (const auto& link : links_) {
     const State state = link->state();
-    if (link->failure() || state == State::kEjected) continue;  // not those that wait for a fill
+    // Those that wait for a fill too: they must not take the silence for our end.
+    if (link->failure() || state == State::kEjected) continue;
     Status status = link->Heartbeat(wanted_);
     if (status) continue;
     link->MarkFailed(std::move(status).error());
@@ -443,6 +456,9 @@ void PrimaryReplication::Post(const ReplicationBatch& batch) { impl_->Post(batch
 Status PrimaryReplication::Wait() { return impl_->Wait(); }
 Lsn PrimaryReplication::applied() const noexcept { return impl_->applied(); }
 void PrimaryReplication::RequestApply(Lsn lsn) { impl_->RequestApply(lsn); }
+Status PrimaryReplication::DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) {
+  return impl_->DropLaggards(lsn, stuck);
+}
 std::vector<MirrorStatus> PrimaryReplication::mirrors() const { return impl_->mirrors(); }
 void PrimaryReplication::Beat() { impl_->Beat(); }
 void PrimaryReplication::Close() { impl_->Close(); }

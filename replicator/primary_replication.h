@@ -83,6 +83,7 @@ class PrimaryReplication final : public ReplicationSink {
   Status Wait() override;
   Lsn applied() const noexcept override;
   void RequestApply(Lsn lsn) override;
+  Status DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) override;
 
   // One round of heartbeats: what a thread of its own does all the time, except in a simulation.
   void Beat();

@@ -66,7 +66,7 @@ class Allocator {
   virtual Result<bool> IsInodeInUse(Ino ino) = 0;
 
   // Makes quarantined blocks free if it can: checkpoints here and on the mirrors.
-  // REQUIRES: no Tx held. kNoSpace when nothing was quarantined; kTimedOut when a mirror lags.
+  // REQUIRES: no Tx held. kNoSpace when nothing was quarantined.
   virtual Status Reclaim() = 0;
 
   virtual SpaceStats stats() const = 0;

@@ -13,9 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How long space may take to appear when a mirror lags. A frozen mirror is taken out by the sink's
-// own, shorter deadline (see WaitForMirrors).
-constexpr auto kMirrorPatience = 30s;
 constexpr auto kFirstPoll = 50us;
 constexpr auto kLastPoll = 5ms;
 constexpr auto kPingInterval = 200ms;
@@ -312,26 +309,19 @@ Status JournalledTransactions::WaitForSpace(uint64_t bytes) {
 
 Status JournalledTransactions::WaitForMirrors(Lsn lsn, const std::function<bool()>& done) {
   using SteadyClock = std::chrono::steady_clock;
-  const auto deadline = SteadyClock::now() + kMirrorPatience;
-  auto next_ping = SteadyClock::now() + kPingInterval;
+  auto since = SteadyClock::now();  // applied() is what it is
+  auto next_ping = since + kPingInterval;
   auto poll = std::chrono::duration_cast<std::chrono::microseconds>(kFirstPoll);
+  Lsn seen = sink_.applied();
   sink_.RequestApply(lsn);
   while (!done()) {
     const auto now = SteadyClock::now();
-    if (now >= deadline) {
-      return Fail(ErrorCode::kTimedOut, "the mirrors did not apply the journal up to LSN {}", lsn);
+    if (const Lsn applied = sink_.applied(); applied != seen) {
+      seen = applied;
+      since = now;
     }
     if (now >= next_ping) {
-      // With no commit under way nobody would notice a frozen mirror: an empty batch makes the sink
-      // wait for each of them, and take out those that miss its deadline.
-      Lsn commit = 0;
-      {
-        MutexLock lock(mutex_);
-        if (shut_down()) return Fail(WhyDown());
-        commit = commit_;
-      }
-      sink_.Post({.data = {}, .from = commit, .to = commit});
-      if (Status alive = sink_.Wait(); !alive) {
+      if (Status alive = PingMirrors(lsn, now - since); !alive) {
         ShutDown(alive.error());
         return alive;
       }
@@ -342,6 +332,20 @@ Status JournalledTransactions::WaitForMirrors(Lsn lsn, const std::function<bool(
     poll = std::min<std::chrono::microseconds>(poll * 2, kLastPoll);
   }
   return {};
+}
+
+// With no commit under way nobody would notice a frozen mirror: an empty batch makes the sink wait
+// for each of them, and take out those that miss its deadline; then those that only lag.
+Status JournalledTransactions::PingMirrors(Lsn lsn, std::chrono::nanoseconds stuck) {
+  Lsn commit = 0;
+  {
+    MutexLock lock(mutex_);
+    if (shut_down()) return Fail(WhyDown());
+    commit = commit_;
+  }
+  sink_.Post({.data = {}, .from = commit, .to = commit});
+  MIRDAX_TRY(sink_.Wait());
+  return sink_.DropLaggards(lsn, stuck);
 }
 
 // --- state ---

@@ -80,10 +80,13 @@ class JournalledTransactions final : public TransactionManager {
 
   // Brings home up to the commit word and the persisted tail after it.
   Status CheckpointHere() MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
-  // Until `bytes` of journal are free on every in-sync copy. kTimedOut.
+  // Until `bytes` of journal are free on every in-sync copy. Ends by the sink's deadlines.
   Status WaitForSpace(uint64_t bytes) MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
-  // Waits until `done`, asking the mirrors to apply up to `lsn`. kTimedOut.
+  // Waits until `done`, asking the mirrors to apply up to `lsn`. Ends by the sink's deadlines: a
+  // mirror that does not get there leaves the list, and `done` then is true.
   Status WaitForMirrors(Lsn lsn, const std::function<bool()>& done) MIRDAX_REQUIRES(leader_)
+      MIRDAX_EXCLUDES(mutex_);
+  Status PingMirrors(Lsn lsn, std::chrono::nanoseconds stuck) MIRDAX_REQUIRES(leader_)
       MIRDAX_EXCLUDES(mutex_);
 
   uint64_t CreditBytes(uint32_t credits) const noexcept;

@@ -3,6 +3,7 @@
 // replicator implements it. The engine knows no transport.
 #pragma once
 
+#include <chrono>
 #include <limits>
 #include <span>
 
@@ -23,8 +24,8 @@ struct ReplicationBatch {
 
 // Bytes are read from the primary's Region when they are sent.
 //
-// Threads: Post() and Wait() by one thread at a time (the commit leader), in pairs; applied() by
-//          any, without waiting; RequestApply() by any.
+// Threads: Post() and Wait() by one thread at a time (the commit leader), in pairs; DropLaggards()
+//          by the leader, between pairs; applied() by any, without waiting; RequestApply() by any.
 // Locks:   called with no inode or group lock held by the engine that a reply could need (R10).
 class ReplicationSink {
  public:
@@ -46,6 +47,11 @@ class ReplicationSink {
 
   // Asks the mirrors to apply soon up to `lsn`, since space waits for it. Returns at once.
   virtual void RequestApply(Lsn lsn) = 0;
+
+  // Space has waited for `stuck` without applied() growing. Once that is longer than a mirror may
+  // hold the mount up, those that have not applied up to `lsn` are taken off the list, durably, as
+  // by Wait(), however lively they answer (R10). Fails as Wait() does.
+  virtual Status DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) = 0;
 };
 
 // A filesystem without mirrors.
@@ -55,6 +61,7 @@ class NoReplication final : public ReplicationSink {
   Status Wait() override { return {}; }
   Lsn applied() const noexcept override { return kNoMirror; }
   void RequestApply(Lsn) override {}
+  Status DropLaggards(Lsn, std::chrono::nanoseconds) override { return {}; }
 };
 
 }  // namespace mirdax

@@ -20,9 +20,8 @@ struct TransactionStats {
 // Units:   credits are metadata blocks that one operation may touch, at most.
 // Errors:  kShutdown once a commit failed (PM layer, kStale or kIo of the sink) or a Tx was
 // aborted:
-//          nothing is acknowledged any more; the message holds the cause. kTimedOut: the mirrors
-//          free no journal space. kIo from Begin() and Checkpoint(): home or tail is not durable;
-//          may be tried again.
+//          nothing is acknowledged any more; the message holds the cause. kIo from Begin() and
+//          Checkpoint(): home or tail is not durable; may be tried again.
 // Threads: every method by any.
 class TransactionManager : public MetaReader {
  public:
@@ -44,7 +43,7 @@ class TransactionManager : public MetaReader {
 
   // Applies and persists home and moves the persisted tail as far as it will go here. Asks the
   // mirrors to do the same. `wait`: until the mirrors have applied what was committed at the call
-  // (bounded by a deadline; kTimedOut).
+  // (that wait is bounded by the sink's deadlines).
   virtual Status Checkpoint(bool wait) = 0;
 
   // Called (from any thread, no lock of the manager held) when the records of every transaction up

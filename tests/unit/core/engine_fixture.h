@@ -4,8 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -17,45 +15,10 @@
 #include "fs/pmem/private_store.h"
 #include "fs/pmem/recorder_region.h"
 #include "tests/support/memory_pool.h"
+#include "tests/unit/core/fake_sink.h"
 #include "tests/unit/core/hooked_region.h"
 
 namespace mirdax::test {
-
-// Threads: Post() and Wait() by the leader; the rest by any.
-class FakeSink final : public ReplicationSink {
- public:
-  struct Batch {
-    std::vector<PoolRange> data;
-    Lsn from = 0;
-    Lsn to = 0;
-  };
-
-  void Post(const ReplicationBatch& batch) override {
-    batches.push_back({{batch.data.begin(), batch.data.end()}, batch.from, batch.to});
-    posted_and_not_waited.fetch_add(1);
-    if (on_post) on_post(batch);
-  }
-  Status Wait() override {
-    posted_and_not_waited.fetch_sub(1);
-    if (on_wait) on_wait();
-    if (fail_with) return Fail(*fail_with, "the sink was told to fail");
-    return {};
-  }
-  Lsn applied() const noexcept override { return applied_lsn.load(); }
-  void RequestApply(Lsn lsn) override {
-    requested.store(lsn);
-    if (applies) applied_lsn.store(lsn);
-  }
-
-  std::vector<Batch> batches;  // of the leader; read it when nobody commits
-  std::function<void(const ReplicationBatch&)> on_post;
-  std::function<void()> on_wait;
-  std::optional<ErrorCode> fail_with;
-  std::atomic<bool> applies{false};  // RequestApply() is done at once
-  std::atomic<Lsn> applied_lsn{kNoMirror};
-  std::atomic<Lsn> requested{0};
-  std::atomic<int> posted_and_not_waited{0};
-};
 
 struct EngineOptions {
   uint64_t pool_size = kMinPoolSize;

@@ -100,6 +100,41 @@ TEST(JournalSpaceTest, AFrozenMirrorIsFoundByAnEmptyBatchWhenNothingElseIsPosted
   EXPECT_GE(pings, 1U);
 }
 
+TEST(JournalSpaceTest,
+     AMirrorThatAnswersAndDoesNotApplyHoldsOperationsUpForItsDeadlineOnly) {  // R10
+  Engine engine;
+  engine.sink().applied_lsn = 0;
+  engine.sink().patience = 500ms;
+  const auto start = std::chrono::steady_clock::now();
+  for (uint64_t n = 0; n < 40; ++n) {
+    StoreBlocks(engine, 20, n);
+    ASSERT_TRUE(engine.transactions().CommitAll());
+  }
+  EXPECT_EQ(engine.sink().applied_lsn, kNoMirror);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 10s);
+}
+
+TEST(JournalSpaceTest, AMirrorThatAppliesSlowlyIsNotALaggard) {
+  Engine engine;
+  engine.sink().applied_lsn = 0;
+  engine.sink().patience = 600ms;
+  std::atomic<bool> stop{false};
+  std::thread mirror([&] {  // a little, long before its deadline, again and again
+    while (!stop) {
+      std::this_thread::sleep_for(150ms);
+      const Lsn applied = engine.sink().applied_lsn;
+      if (applied < engine.sink().requested) engine.sink().applied_lsn = applied + 16384;
+    }
+  });
+  engine.Store(engine.InodeBlock(1), 0, 1);
+  StoreBlocks(engine, 30, 1);
+  ASSERT_TRUE(engine.transactions().CommitAll());
+  ASSERT_TRUE(engine.transactions().Checkpoint(true));
+  stop = true;
+  mirror.join();
+  EXPECT_NE(engine.sink().applied_lsn, kNoMirror);
+}
+
 TEST(JournalSpaceTest, TheRunningTransactionClosesBeforeAQuarterOfTheJournal) {
   Engine engine;
   for (uint64_t i = 0; i < 500; ++i) {

@@ -16,6 +16,7 @@
 #include "fs/core/volume.h"
 #include "fs/pmem/recorder_region.h"
 #include "tests/support/memory_pool.h"
+#include "tests/unit/core/fake_sink.h"
 #include "tools/fsck/check.h"
 
 namespace mirdax::test {
@@ -73,10 +74,16 @@ class World {
     pool_ = MemoryPool::Create(std::move(*region), format);
     Mount();
   }
+  // Mounts what a power cut left.
+  explicit World(std::span<const std::byte> image) {
+    Open(image);
+    Mount();
+  }
   ~World() { volume_.reset(); }
 
   Volume& volume() { return *volume_; }
   RecorderRegion& recorder() { return *recorder_; }
+  FakeSink& sink() { return sink_; }
   MemoryPool& pool() { return *pool_; }
   TestClock& clock() { return clock_; }
   PrivateStore& private_store() { return *private_store_; }
@@ -119,12 +126,7 @@ class World {
     MIRDAX_CHECK(image.has_value());
     volume_.reset();
     private_store_.reset();
-    auto region = RecorderRegion::Create(image->bytes());
-    MIRDAX_CHECK(region.has_value());
-    recorder_ = region->get();
-    auto pool = MemoryPool::Open(std::move(*region));
-    MIRDAX_CHECK(pool.has_value());
-    pool_ = std::move(*pool);
+    Open(image->bytes());
     Check();
     Mount();
   }
@@ -206,10 +208,19 @@ class World {
   Caller caller{1000, 1000, 022};
 
  private:
+  void Open(std::span<const std::byte> image) {
+    auto region = RecorderRegion::Create(image);
+    MIRDAX_CHECK(region.has_value());
+    recorder_ = region->get();
+    auto pool = MemoryPool::Open(std::move(*region));
+    MIRDAX_CHECK(pool.has_value());
+    pool_ = std::move(*pool);
+  }
+
   Options options_;
   TestClock clock_;
   SeededRandom random_{1};
-  NoReplication sink_;
+  FakeSink sink_;
   RecorderRegion* recorder_ = nullptr;
   std::unique_ptr<MemoryPool> pool_;
   std::unique_ptr<PrivateStore> private_store_;

@@ -4,76 +4,16 @@
 
 #include <algorithm>
 
-#include "fs/core/recovery.h"
-#include "tests/unit/replicator/test_set.h"
+#include "tests/unit/replicator/set_fixture.h"
 
 namespace mirdax {
 namespace {
 
 using test::SimMirror;
 using test::TestPrimary;
+using Set = test::SetFixture;
 
-// The parameter: ranges up to this size travel inside the message.
-class Set : public ::testing::TestWithParam<size_t> {
- protected:
-  Set() : network_(clock_, random_, {7, GetParam(), 10'000}) {
-    one_ = std::make_unique<SimMirror>(network_, "one:1", clock_, random_, 11);
-    two_ = std::make_unique<SimMirror>(network_, "two:2", clock_, random_, 12);
-    options_.mirrors = {"one:1", "two:2"};
-    options_.no_auth = true;
-  }
-  Status Connect() { return ConnectFrom(primary_); }
-  Status ConnectFrom(TestPrimary& primary) {
-    sink_.reset();
-    auto sink = PrimaryReplication::Connect(*primary.copy.pool, *primary.copy.store, options_,
-                                            clock_, random_, network_.MakeDialer());
-    if (!sink) return Fail(sink.error());
-    sink_ = std::move(*sink);
-    MIRDAX_CHECK(
-        primary.copy.store->Update([](PrivateBlock& block) { block.clean = 0; }).has_value());
-    return {};
-  }
-  std::string StateOf(size_t index) { return sink_->mirrors()[index].state; }
-  // The bitmap bit is what a fill goes by.
-  void MarkInUse(uint64_t index) {
-    const Geometry& geometry = primary_.copy.geometry();
-    const uint64_t offset = geometry.block_bitmap.offset + index / 8;
-    const std::byte value =
-        *primary_.copy.region().At(offset, 1) | static_cast<std::byte>(1U << (index % 8));
-    primary_.copy.region().Write(offset, {&value, 1});
-    MIRDAX_CHECK(primary_.copy.region().Persist(offset, 1).has_value());
-  }
-  uint64_t DataOffset(uint64_t index) {
-    return primary_.copy.geometry().data.offset + index * kBlockSize;
-  }
-  // What the mirror would have at `offset` after a power cut and recovery.
-  std::vector<std::byte> Recovered(SimMirror& mirror, uint64_t offset, uint64_t length) {
-    auto image = mirror.copy.region().CrashImage({});
-    MIRDAX_CHECK(image.has_value());
-    auto region = RecorderRegion::Create(image->bytes());
-    MIRDAX_CHECK(region.has_value());
-    auto pool = test::MemoryPool::Open(std::move(*region));
-    MIRDAX_CHECK(pool.has_value());
-    auto store = PrivateStore::Open((*pool)->region());
-    MIRDAX_CHECK(store.has_value());
-    const auto report = RecoverPool(**pool, **store, true);
-    EXPECT_TRUE(report.has_value()) << report.error().message;
-    const std::byte* bytes = (*pool)->region().At(offset, length);
-    return {bytes, bytes + length};
-  }
-
-  sim::SimClock clock_;
-  SeededRandom random_{3};
-  sim::SimNetwork network_;
-  TestPrimary primary_;
-  std::unique_ptr<SimMirror> one_;
-  std::unique_ptr<SimMirror> two_;
-  ReplicationOptions options_;
-  std::unique_ptr<PrimaryReplication> sink_;
-};
-
-INSTANTIATE_TEST_SUITE_P(Ways, Set, ::testing::Values(0, 64 * 1024),
-                         [](const auto& way) { return way.param == 0 ? "Written" : "Inline"; });
+INSTANTIATE_TEST_SUITE_P(Ways, Set, test::kBothWays, test::WayName);
 
 TEST_P(Set, BlankMirrorsAreFilledAndThenInSyncOnEveryCopysRecord) {
   MarkInUse(40);
@@ -205,6 +145,25 @@ TEST_P(Set, AFrozenMirrorStallsOneSyncForItsTimeoutAndIsOffTheListFirst) {  // R
   EXPECT_EQ(StateOf(0), "ejected");
 }
 
+TEST_P(Set, AMirrorThatAnswersAndDoesNotApplyIsTakenOutOnceSpaceHasWaitedForItsTimeout) {  // R10
+  ASSERT_TRUE(Connect().has_value());
+  ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
+  const Lsn lsn = primary_.copy.commit();
+  ASSERT_TRUE(two_->mirror->Apply().has_value());
+  sink_->Beat();
+  ASSERT_TRUE(sink_->DropLaggards(lsn, options_.mirror_timeout / 2).has_value());
+  EXPECT_EQ(StateOf(0), "in-sync");
+  ASSERT_TRUE(sink_->DropLaggards(lsn, options_.mirror_timeout).has_value());
+  EXPECT_EQ(StateOf(0), "ejected");
+  EXPECT_NE(sink_->mirrors()[0].reason.find("applied"), std::string::npos);
+  EXPECT_EQ(StateOf(1), "in-sync");
+  EXPECT_EQ(sink_->applied(), lsn);
+  const PrivateBlock block = primary_.copy.store->Get();  // R5
+  EXPECT_EQ(block.members[0].state, MemberState::kOutOfSync);
+  EXPECT_EQ(CurrentEpoch(two_->copy.store->Get()), CurrentEpoch(block));
+  EXPECT_TRUE(primary_.Commit(*sink_, 12, std::byte{2}).has_value());
+}
+
 TEST_P(Set, AMirrorThatDiesWhileIdleIsNoticedByTheHeartbeat) {
   ASSERT_TRUE(Connect().has_value());
   two_->node.set_cut(true);
@@ -283,23 +242,6 @@ TEST_P(Set, AfterACrashTheMirrorsAreFilledAgain) {
             std::vector<std::byte>(kLineSize, std::byte{1}));
 }
 
-TEST_P(Set, AFillThatIsInterruptedLeavesACopyThatSaysSo) {  // R7
-  MarkInUse(40);
-  for (size_t deliveries = 0; deliveries < 8; ++deliveries) {
-    one_->node.set_cut(false);
-    ASSERT_TRUE(one_->Restart().has_value());
-    one_->node.CutAfter(deliveries);
-    EXPECT_FALSE(Connect().has_value());
-    EXPECT_EQ(one_->copy.store->Get().state, CopyState::kFilling);
-    EXPECT_FALSE(RecoverPool(*one_->copy.pool, *one_->copy.store).has_value());
-  }
-  one_->node.set_cut(false);
-  one_->node.CutAfter(SIZE_MAX);
-  ASSERT_TRUE(one_->Restart().has_value());
-  EXPECT_TRUE(Connect().has_value());
-  EXPECT_EQ(StateOf(0), "in-sync");
-}
-
 TEST_P(Set, AnUnreachableMemberFailsTheMountUnlessDegraded) {
   ASSERT_TRUE(Connect().has_value());
   primary_.UnmountClean();
@@ -318,51 +260,6 @@ TEST_P(Set, AnUnreachableMemberFailsTheMountUnlessDegraded) {
   EXPECT_EQ(StateOf(0), "ejected");
   EXPECT_EQ(StateOf(1), "in-sync");
   EXPECT_EQ(primary_.copy.store->Get().members[0].state, MemberState::kOutOfSync);
-}
-
-// As `mirdax promote` does it: recovery, then a higher epoch, role primary, no members.
-void Promote(test::TestCopy& copy) {
-  ASSERT_TRUE(RecoverPool(*copy.pool, *copy.store, true).has_value());
-  ASSERT_TRUE(copy.store
-                  ->Update([&](PrivateBlock& block) {
-                    block.role = Role::kPrimary;
-                    block.members = {};
-                    BeginEpoch(block, 4242, copy.commit(), 0);
-                  })
-                  .has_value());
-}
-
-TEST_P(Set, AStalePrimaryChangesNoByteAfterAPromotion) {  // R6
-  ASSERT_TRUE(Connect().has_value());
-  ASSERT_TRUE(primary_.Commit(*sink_, 10, std::byte{1}).has_value());
-  auto stale = std::move(sink_);
-  // The first mirror is promoted and takes the second one over.
-  one_->node.StopServing();
-  one_->mirror.reset();
-  Promote(one_->copy);
-  TestPrimary promoted(99);
-  std::swap(promoted.copy.pool, one_->copy.pool);
-  std::swap(promoted.copy.store, one_->copy.store);
-  options_.mirrors = {"two:2"};
-  ASSERT_TRUE(ConnectFrom(promoted).has_value());
-  EXPECT_EQ(StateOf(0), "in-sync");
-  const Lsn commit = two_->copy.commit();
-  const std::vector<std::byte> bytes = two_->copy.Durable(0, test::kTestPoolSize);
-
-  // The old one wakes up in the middle of its work.
-  const Status sync = primary_.Commit(*stale, 10, std::byte{7});
-  EXPECT_FALSE(sync.has_value() && stale->mirrors()[1].state == "in-sync");
-  EXPECT_EQ(two_->copy.commit(), commit);
-  EXPECT_EQ(two_->copy.Durable(0, test::kTestPoolSize), bytes);
-  stale.reset();
-
-  // And it cannot be mounted with that mirror again.
-  std::swap(sink_, stale);
-  ASSERT_TRUE(RecoverPool(*primary_.copy.pool, *primary_.copy.store).has_value());
-  const Status again = ConnectFrom(primary_);
-  ASSERT_FALSE(again.has_value());
-  EXPECT_EQ(again.error().code, ErrorCode::kStale);
-  EXPECT_NE(again.error().message.find("two:2"), std::string::npos);
 }
 
 TEST_P(Set, AMirrorOfAnotherSetOrATooSmallOneIsRefusedUntouched) {
