@@ -10,6 +10,7 @@
 # Environment: MIRDAX_BIN, the folder of the programs.
 
 : "${MIRDAX_BIN:?set it to the folder of the mirdax programs}"
+MIRDAX_BIN=$(realpath -- "$MIRDAX_BIN")
 PATH=$MIRDAX_BIN:/usr/sbin:/sbin:$PATH
 
 set_dir='' mount_dir='' pool_size=1G pm_mode=direct pm_seed=1
@@ -32,7 +33,8 @@ make_scratch() { # VARIABLE NEEDED_MIB
   printf -v "$1" %s "$path"
 }
 
-# new_set MIRRORS [SIZE [MKFS_OPTION...]]: formats a primary and blank mirrors, with a key file.
+# new_set MIRRORS [SIZE [MKFS_OPTION...]]: formats a primary and blank mirrors, with a key file. The
+# script's directory is then $set_dir: what a program leaves where it runs disturbs nobody.
 new_set() {
   local mirrors=$1 copy
   pool_size=${2:-1G}
@@ -46,6 +48,7 @@ new_set() {
   for ((copy = 1; copy <= mirrors; copy++)); do
     run mkfs.mirdax --mirror -s "$pool_size" "$set_dir/$copy.pool"
   done
+  cd "$set_dir"
 }
 
 # Runs a command that must succeed; shows its output only when it does not.

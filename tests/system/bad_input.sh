@@ -3,7 +3,8 @@
 # Options, addresses, keys, pools and peers that make no sense: each gives a message that names the
 # matter, and the documented exit code; no daemon dies of it (R9).
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../support/set.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../support/set.sh"
 
 new_set 1 64M
 pool=$set_dir/0.pool mirror_pool=$set_dir/1.pool key=$set_dir/key
@@ -98,7 +99,7 @@ mount_fails 'auth|key' "$pool" "$mount_dir" "no_auth,mirror=127.0.0.1:${mirror_p
 say "a mirror that speaks garbage, falls silent, or hangs up"
 for behaviour in garbage silence hangup; do
   rm -f "$set_dir/port"
-  python3 "$(dirname "${BASH_SOURCE[0]}")/fake_mirror.py" "$behaviour" "$set_dir/port" &
+  python3 "$here/fake_mirror.py" "$behaviour" "$set_dir/port" &
   daemon[fake]=$!
   wait_until 20 fake test -s "$set_dir/port" || fail "the fake mirror did not start"
   mount_fails '127.0.0.1' "$pool" "$mount_dir" "key=$key,mirror=127.0.0.1:$(cat "$set_dir/port")"

@@ -88,6 +88,92 @@ TEST(VolumeDurability, TheSizeNeverCoversBytesThatWereNotWritten) {
   }
 }
 
+// A mirror in miniature: has what it was sent, and nothing else.
+class MirrorImage {
+ public:
+  explicit MirrorImage(World& world) : world_(world), image_(*world.recorder().CrashImage({})) {
+    world.sink().on_post = [this](const ReplicationBatch& batch) {
+      for (const PoolRange& range : batch.data) Take(range.offset, range.length);
+      const PoolRange& journal = world_.pool().geometry().journal;
+      for (Lsn lsn = batch.from; lsn < batch.to; lsn += kLineSize)
+        Take(journal.offset + lsn % journal.length, kLineSize);
+      commit_ = batch.to;
+    };
+    world.sink().on_wait = [this] {
+      std::memcpy(image_.bytes().data() + kCommitLineOffset, &commit_, sizeof(commit_));
+      states_.emplace_back(image_.bytes().begin(), image_.bytes().end());
+    };
+  }
+  MirrorImage(const MirrorImage&) = delete;
+  MirrorImage& operator=(const MirrorImage&) = delete;
+  ~MirrorImage() { world_.sink().on_post = nullptr, world_.sink().on_wait = nullptr; }
+
+  // Its bytes after each commit.
+  const std::vector<std::vector<std::byte>>& states() const { return states_; }
+
+ private:
+  void Take(uint64_t offset, uint64_t length) {
+    std::memcpy(image_.bytes().data() + offset, world_.recorder().At(offset, length), length);
+  }
+
+  World& world_;
+  Mapping image_;
+  Lsn commit_ = 0;
+  std::vector<std::vector<std::byte>> states_;
+};
+
+TEST(VolumeDurability, ASizeIsNotCommittedBeforeTheAppendedBytesOfTheLastMappedBlock) {
+  // How full the running transaction is decides where it is closed in the middle of a sync; each
+  // commit of the sync is a moment at which the primary may be lost.
+  constexpr uint64_t kOthers = 240;
+  World world;
+  std::vector<Ino> others;
+  for (uint64_t i = 0; i < kOthers; ++i)
+    others.push_back(world.Create(kRootIno, "o" + std::to_string(i)));
+  int cut_in_two = 0;
+  for (uint64_t changed = 0; changed <= kOthers; changed += 6) {
+    const std::string name = "f" + std::to_string(changed);
+    const Ino file = world.Create(kRootIno, name);
+    std::string model = Pattern(0, 100);
+    world.Write(file, 0, model);
+    ASSERT_TRUE(world.volume().Fsync(file, false));
+    const MirrorImage mirror(world);
+    const std::string appended = Pattern(100, 2 * kBlockSize - 100);
+    world.Write(file, 100, appended);
+    model += appended;
+    for (uint64_t block = 3; block < 20; block += 2) {  // each an extent of its own
+      model.resize(block * kBlockSize);
+      world.Write(file, block * kBlockSize, "end");
+      model += "end";
+    }
+    for (uint64_t i = 0; i < changed; ++i) {
+      const auto mode = static_cast<uint32_t>(0600 + changed % 8);
+      ASSERT_TRUE(world.volume().SetAttributes(others[i], Mode(mode)));
+    }
+    ASSERT_TRUE(world.volume().Fsync(file, false));
+    if (mirror.states().size() > 1) ++cut_in_two;
+    for (const std::vector<std::byte>& state : mirror.states()) {
+      World after{std::span<const std::byte>(state)};
+      const std::string text = after.Read(after.Find(kRootIno, name));
+      ASSERT_TRUE(text == model.substr(0, text.size())) << changed << ": " << text.size();
+    }
+    EXPECT_EQ(world.Read(file), model);
+  }
+  EXPECT_GT(cut_in_two, 0) << "no transaction was closed between two extents";
+}
+
+TEST(VolumeDurability, FsyncOfACleanFileMakesAnEarlierRenameDurable) {
+  World world;
+  const Ino clean = world.Create(kRootIno, "clean");
+  world.Create(kRootIno, "old");
+  ASSERT_TRUE(world.volume().Fsync(clean, false));
+  ASSERT_TRUE(world.volume().Rename(kRootIno, "old", kRootIno, "new", 0));
+  ASSERT_TRUE(world.volume().Fsync(clean, true));
+  world.Crash();
+  EXPECT_EQ(world.Find(kRootIno, "old"), 0U);
+  EXPECT_NE(world.Find(kRootIno, "new"), 0U);
+}
+
 TEST(VolumeDurability, AFullPoolTakesNoMoreAndGivesEverythingBack) {
   World world(World::Options{.pool_size = kMinPoolSize, .inode_count = std::nullopt});
   Volume& volume = world.volume();

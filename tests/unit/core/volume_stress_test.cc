@@ -3,6 +3,11 @@
 // what the engine itself orders).
 #include <linux/fs.h>
 
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
 #include <thread>
 
 #include "tests/unit/core/volume_fixture.h"
@@ -105,6 +110,47 @@ TEST_F(VolumeStress, NamesOfAFewDirectoriesInManyHands) {
       }
     }
   });
+  ASSERT_TRUE(volume_->Unmount());
+  Check();
+}
+
+// X and its sibling Y, Y and its child Z, Z and X: three calls that each want two of them.
+TEST_F(VolumeStress, RenamesOfSiblingsInOppositeDirectionsDoNotWaitForEachOther) {
+  const auto make = [&](Ino parent, const char* name) {
+    return volume_->MakeDirectory(parent, name, 0755, caller_)->ino;
+  };
+  const Ino z = make(kRootIno, "z");  // numbers decide in which order some are locked: z, x, y
+  const Ino x = make(kRootIno, "x");
+  const Ino y = make(kRootIno, "y");
+  ASSERT_TRUE(z < x && x < y);
+  ASSERT_TRUE(volume_->Rename(kRootIno, "z", y, "z", 0));
+  ASSERT_TRUE(volume_->Create(z, "stays", 0644, caller_));  // so that z cannot be removed
+  ASSERT_TRUE(volume_->Create(z, "moves", 0644, caller_));
+  const std::array<std::function<void()>, 4> calls = {
+      [&] { EXPECT_TRUE(volume_->Rename(kRootIno, "x", kRootIno, "y", RENAME_EXCHANGE)); },
+      [&] { EXPECT_TRUE(volume_->Rename(kRootIno, "y", kRootIno, "x", RENAME_EXCHANGE)); },
+      [&] { EXPECT_EQ(CodeOf(volume_->RemoveDirectory(y, "z")), ErrorCode::kNotEmpty); },
+      [&] {
+        EXPECT_TRUE(volume_->Rename(z, "moves", x, "moves", 0));
+        EXPECT_TRUE(volume_->Rename(x, "moves", z, "moves", 0));
+      }};
+  std::atomic<size_t> running = calls.size();
+  std::vector<std::thread> threads;
+  for (const auto& call : calls) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 3000; ++i) call();
+      --running;
+    });
+  }
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (running > 0) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      fprintf(stderr, "%zu threads wait for each other\n", running.load());
+      std::abort();  // they cannot be joined
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  for (std::thread& thread : threads) thread.join();
   ASSERT_TRUE(volume_->Unmount());
   Check();
 }

@@ -215,7 +215,6 @@ TEST(PageRegion, ADrainWritesThePagesToTheMedium) {
 using RegionContractDeathTest = RegionContract;
 
 TEST_P(RegionContractDeathTest, AStoreOutsideThePoolEndsTheProcess) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
   Fixture fixture(GetParam());
   Region& region = fixture.region();
   const std::string text(16, 'x');
