@@ -15,6 +15,8 @@ trap 'rm -rf "$learned"' EXIT
 
 seeds=("$here/corpus/$target")
 [ ! -d "$here/regressions/$target" ] || seeds+=("$here/regressions/$target")
+# A library behind libfabric else takes the signals first, and leaves a file in the working directory.
+export IPATH_NO_BACKTRACE=1 HFI_NO_BACKTRACE=1
 dictionary=()
 [ ! -f "$here/$target.dict" ] || dictionary=(-dict="$here/$target.dict")
 if ! "$program" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2560 -malloc_limit_mb=512 \
