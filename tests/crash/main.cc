@@ -29,6 +29,7 @@ struct Arguments {
   std::string save;
   unsigned jobs = 1;
   uint64_t images = 0;
+  uint64_t at_least = 0;
   uint64_t most_failures = 20;
   bool list = false;
   ExploreOptions explore;
@@ -217,7 +218,12 @@ int Main(const Arguments& arguments) {
   work.Run();
   PrintReport(work,
               std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
-  return work.failures() == 0 ? 0 : 1;
+  if (work.failures() != 0) return 1;
+  if (work.distinct().count() < arguments.at_least) {
+    fmt::print("fewer than {} distinct images\n", arguments.at_least);
+    return 1;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -235,6 +241,7 @@ int main(int argc, char** argv) {
   app.add_option("--shape", arguments.shape, "volume for generated workloads, or all (plain)");
   app.add_option("--seed", explore.seed, "of samples and subsets (1)");
   app.add_option("--images", arguments.images, "about so many images in all");
+  app.add_option("--at-least", arguments.at_least, "fail when there are fewer distinct images");
   app.add_option("--per-point", explore.images_per_point, "at most so many images a point (64)");
   app.add_option("--recovery-every", explore.recovery_every,
                  "crash again during the recovery of every n-th image (16; 0: never)");
