@@ -38,6 +38,12 @@ Status BindPrivate(int fd, const std::string& path) {
   return {};
 }
 
+std::optional<std::pair<dev_t, ino_t>> FileAt(const std::string& path) {
+  struct stat file {};
+  if (lstat(path.c_str(), &file) != 0) return std::nullopt;
+  return std::pair(file.st_dev, file.st_ino);
+}
+
 }  // namespace
 
 std::string StatusSocketPath(const DeviceNumber& device, const std::string& directory) {
@@ -66,6 +72,7 @@ Result<std::unique_ptr<StatusSocket>> StatusSocket::Open(const std::string& path
 
 StatusSocket::StatusSocket(std::string path, Render render, int listen_fd, int stop_fd)
     : path_(std::move(path)),
+      file_(FileAt(path_)),
       render_(std::move(render)),
       listen_fd_(listen_fd),
       stop_fd_(stop_fd),
@@ -74,7 +81,8 @@ StatusSocket::StatusSocket(std::string path, Render render, int listen_fd, int s
 StatusSocket::~StatusSocket() {
   eventfd_write(stop_fd_, 1);
   thread_.join();
-  unlink(path_.c_str());
+  // The path may be another mount's by now: the kernel gives the device number out again at once.
+  if (FileAt(path_) == file_) unlink(path_.c_str());
   close(listen_fd_);
   close(stop_fd_);
 }

@@ -2,10 +2,14 @@
 // The Unix socket on which a mount's daemon tells its status: connect, read to the end.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "fs/base/result.h"
 #include "fs/fuse/mount_table.h"
@@ -29,7 +33,7 @@ class StatusSocket {
 
   // Makes the directory (0755) and the socket (0600), in place of what an ended daemon left there.
   static Result<std::unique_ptr<StatusSocket>> Open(const std::string& path, Render render);
-  ~StatusSocket();  // stops the thread and removes the socket
+  ~StatusSocket();  // stops the thread and removes the socket, if it still is at its path
   StatusSocket(const StatusSocket&) = delete;
   StatusSocket& operator=(const StatusSocket&) = delete;
 
@@ -39,6 +43,7 @@ class StatusSocket {
   void AnswerOne();
 
   const std::string path_;
+  const std::optional<std::pair<dev_t, ino_t>> file_;  // what was bound there
   const Render render_;
   const int listen_fd_;
   const int stop_fd_;  // eventfd

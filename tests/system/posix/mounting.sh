@@ -37,7 +37,8 @@ socket=$(socket_path)
 [ "$(stat -c %a "$socket")" = 600 ] || fail 'the status socket is open to others'
 umount "$mount_dir"
 wait_gone "$pid"
-[ ! -e "$socket" ] || fail 'the status socket stayed'
+# By now a mount of another test may have the device number, and its socket there.
+[ ! -e "$socket" ] || grep -q " $socket\$" /proc/net/unix || fail 'the status socket stayed'
 fsck_clean 0
 
 echo '== SIGTERM unmounts cleanly, and keeps what was stored through a mapping'

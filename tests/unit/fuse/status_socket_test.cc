@@ -76,6 +76,15 @@ TEST_F(StatusSocketTest, TakesThePlaceOfWhatAKilledDaemonLeft) {
   EXPECT_EQ(ReadAll(path_), "fresh");
 }
 
+TEST_F(StatusSocketTest, OfALaterMountWithTheSameDeviceNumberOutlivesTheEarlierOne) {
+  auto earlier = StatusSocket::Open(path_, [] { return "earlier"; });
+  ASSERT_TRUE(earlier) << earlier.error().message;
+  const auto later = StatusSocket::Open(path_, [] { return "later"; });
+  ASSERT_TRUE(later) << later.error().message;
+  earlier->reset();
+  EXPECT_EQ(ReadAll(path_), "later");
+}
+
 TEST_F(StatusSocketTest, AClientThatDoesNotReadIsGivenUpAfterASecond) {
   const auto socket = StatusSocket::Open(path_, [] { return std::string(8 << 20, 'x'); });
   ASSERT_TRUE(socket) << socket.error().message;
