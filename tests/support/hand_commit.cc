@@ -13,7 +13,7 @@ Status HandCommit::Commit(Pool& pool, EpochId epoch, ReplicationSink& sink, uint
   region.Stream(data.offset, std::vector<std::byte>(data.length, fill));
   const Lsn from = region.As<CommitLine>(kCommitLineOffset).commit;
   record_.Clear();
-  const uint64_t home = geometry.data.offset + (index + 1) * kBlockSize;
+  const uint64_t home = (data.end() + kBlockSize - 1) / kBlockSize * kBlockSize;
   record_.Add(home, std::vector<std::byte>(kLineSize, fill));
   record_.Seal(from, ++transaction_, epoch.number);
   const Lsn to = from + record_.length();

@@ -13,7 +13,7 @@ namespace mirdax::test {
 class HandCommit {
  public:
   // Stores `fill` in `data_bytes` from block `index` of the data area on, and commits a record that
-  // patches the first line of block `index` + 1. Returns what Wait() said.
+  // patches the first line of the block behind them. Returns what Wait() said.
   Status Commit(Pool& pool, EpochId epoch, ReplicationSink& sink, uint64_t index, std::byte fill,
                 uint64_t data_bytes);
 
