@@ -71,7 +71,8 @@ Status SyncWrite(Front& front, fuse_ino_t ino, int open_flags) {
 // O_SYNC is taken for it.
 Status SyncCopy(Front& front, fuse_ino_t ino, uint64_t handle) {
   if ((handle & kHandleHasFlags) != 0 && (handle & O_DSYNC) == 0) return {};
-  return front.volume.Fsync(ino, true);
+  const bool data_only = (handle & kHandleHasFlags) != 0 && (handle & O_SYNC) != O_SYNC;
+  return front.volume.Fsync(ino, data_only);
 }
 
 Result<AllocateMode> ToAllocateMode(int mode) {
