@@ -39,14 +39,14 @@ MirrorLink::MirrorLink(std::string address, MirrorDialer& dialer, Clock& clock,
 
 Error MirrorLink::Named(Error error) const {
   error.message = fmt::format("mirror {}: {}", address_, error.message);
-  if (error.code == ErrorCode::kPeerLost && data_ == nullptr)
+  if (error.code == ErrorCode::kPeerLost && !data_opened_)
     error.message += "; is mirdax-mirrord running there?";
   return error;
 }
 
 Result<std::vector<std::byte>> MirrorLink::Request(FrameType type,
                                                    std::span<const std::byte> payload,
-                                                   Deadline deadline) {
+                                                   std::chrono::milliseconds timeout) {
   const MutexLock one(control_mutex_);
   std::shared_ptr<FrameChannel> channel;
   {
@@ -54,9 +54,16 @@ Result<std::vector<std::byte>> MirrorLink::Request(FrameType type,
     channel = channel_;
   }
   if (channel == nullptr) return Fail(ErrorCode::kPeerLost, "not connected");
-  auto answer = Call(*channel, type, payload, deadline);
-  if (!answer) return Fail(Named(std::move(answer).error()));
-  return answer;
+  // From here, not from when the request before this one was still under way.
+  auto answer = Call(*channel, type, payload, After(clock_, timeout));
+  if (answer) return answer;
+  if (answer.error().code == ErrorCode::kTimedOut || answer.error().code == ErrorCode::kCorrupt) {
+    // Its late answer would be taken for that of the next request.
+    channel->Cut();
+    const MutexLock lock(channel_mutex_);
+    channel_.reset();
+  }
+  return Fail(Named(std::move(answer).error()));
 }
 
 Status MirrorLink::Learn(const std::vector<std::byte>& payload) {
@@ -64,12 +71,12 @@ Status MirrorLink::Learn(const std::vector<std::byte>& payload) {
   if (!info) return Fail(Named(std::move(info).error()));
   if (!info->error.empty() && state() == State::kInSync)
     return Fail(Named({ErrorCode::kIo, info->error}));
-  applied_ = info->tail;
+  SetApplied(info->tail);
   return {};
 }
 
 Status MirrorLink::Attach(const AttachRequest& request, const Key* key, Random& random) {
-  const Deadline deadline = SetupDeadline();
+  const Deadline deadline = After(clock_, setup_timeout());
   const auto connect = [&]() -> Result<CopyInfo> {
     MIRDAX_ASSIGN(std::shared_ptr<FrameChannel> channel, dialer_.DialControl(address_, deadline));
     MIRDAX_TRY(ClientHandshake(*channel, key, Purpose::kReplicate, random, deadline));
@@ -82,7 +89,7 @@ Status MirrorLink::Attach(const AttachRequest& request, const Key* key, Random& 
   if (!info) return Fail(Named(std::move(info).error()));
   info_ = std::move(*info);
   acked_ = info_.commit;
-  applied_ = info_.tail;
+  SetApplied(info_.tail);
   const MutexLock lock(mutex_);
   copy_uuid_ = info_.copy_uuid.ToString();
   return {};
@@ -91,34 +98,34 @@ Status MirrorLink::Attach(const AttachRequest& request, const Key* key, Random& 
 Status MirrorLink::OpenData(const std::string& fabric, std::span<std::byte> memory) {
   ByteWriter provider;
   provider.PutString(fabric);
-  const Deadline deadline = SetupDeadline();
-  MIRDAX_ASSIGN(const auto open, Request(FrameType::kDataOpen, provider.Take(), deadline));
+  MIRDAX_ASSIGN(const auto open, Request(FrameType::kDataOpen, provider.Take(), setup_timeout()));
   auto endpoint = DecodeDataEndpoint(open);
   if (!endpoint) return Fail(Named(std::move(endpoint).error()));
-  auto data = dialer_.DialData(*endpoint, memory, deadline);
+  auto data = dialer_.DialData(*endpoint, memory, After(clock_, setup_timeout()));
   if (!data) return Fail(Named(std::move(data).error()));
-  MIRDAX_ASSIGN(const auto keys, Request(FrameType::kDataKeys, {}, deadline));
+  MIRDAX_ASSIGN(const auto keys, Request(FrameType::kDataKeys, {}, setup_timeout()));
   auto windows = DecodeWindows(keys);
   if (!windows) return Fail(Named(std::move(windows).error()));
   data_ = std::move(*data);
+  data_opened_ = true;
   data_->SetWindows(std::move(*windows));
   sent_ = answered_ = 0;
   return {};
 }
 
 Status MirrorLink::SetEpoch(const EpochRecord& epochs) {
-  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kSetEpoch, Encode(epochs), StepDeadline()));
+  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kSetEpoch, Encode(epochs), timeout_));
   return Learn(answer);
 }
 
 Status MirrorLink::BeginFill(const FillRequest& request) {
   MIRDAX_ASSIGN(const auto answer,
-                Request(FrameType::kFillBegin, Encode(request), SetupDeadline()));
+                Request(FrameType::kFillBegin, Encode(request), setup_timeout()));
   return Learn(answer);
 }
 
 Status MirrorLink::EndFill(const FillRequest& request) {
-  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kFillEnd, Encode(request), StepDeadline()));
+  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kFillEnd, Encode(request), timeout_));
   acked_ = request.commit;
   return Learn(answer);
 }
@@ -126,11 +133,11 @@ Status MirrorLink::EndFill(const FillRequest& request) {
 Status MirrorLink::Heartbeat(Lsn apply_to) {
   ByteWriter payload;
   payload.Put(apply_to);
-  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kHeartbeat, payload.Take(), StepDeadline()));
+  MIRDAX_ASSIGN(const auto answer, Request(FrameType::kHeartbeat, payload.Take(), timeout_));
   return Learn(answer);
 }
 
-void MirrorLink::Detach() { (void)Request(FrameType::kDetach, {}, StepDeadline()); }
+void MirrorLink::Detach() { (void)Request(FrameType::kDetach, {}, timeout_); }
 
 bool MirrorLink::SendMessage(EpochId epoch, Lsn from, Lsn to, bool last) {
   if (!AwaitCredit()) return false;
@@ -173,7 +180,7 @@ bool MirrorLink::AddRange(const PoolRange& range, EpochId epoch, Region& region,
 
 void MirrorLink::Post(const ReplicationBatch& batch, EpochId epoch, Region& region,
                       const Geometry& geometry) {
-  if (broken_ || (batch.data.empty() && batch.from == batch.to)) return;
+  if (broken_) return;  // an empty batch asks whether the mirror is there
   message_.Begin(DataType::kSync);
   for (const PoolRange& range : batch.data)
     if (!AddRange(range, epoch, region, batch.from, batch.to)) return;
@@ -238,7 +245,7 @@ bool MirrorLink::Collect() {
     switch (static_cast<DataStatus>(reply->status)) {
       case DataStatus::kDurable:
         acked_ = reply->commit;
-        if (state() == State::kInSync) applied_ = reply->applied;
+        if (state() == State::kInSync) SetApplied(reply->applied);
         break;
       case DataStatus::kStale:
         GiveUp({ErrorCode::kStale, "it has seen a higher epoch: another copy was promoted"});
@@ -295,6 +302,14 @@ void MirrorLink::GiveUp(Error error) {
 void MirrorLink::MarkFailed(Error error) {
   const MutexLock lock(mutex_);
   if (!failure_) failure_ = std::move(error);
+}
+
+void MirrorLink::SetApplied(Lsn applied) {
+  if (applied_.exchange(applied) != applied) applied_at_ = clock_.MonotonicNanoseconds();
+}
+
+std::chrono::nanoseconds MirrorLink::unapplied_for() const {
+  return std::chrono::nanoseconds(clock_.MonotonicNanoseconds() - applied_at_);
 }
 
 void MirrorLink::MarkLagging(Lsn lsn, std::chrono::nanoseconds waited) {

@@ -74,6 +74,7 @@ class MirrorLink {
   void SetState(State state, const std::string& reason) MIRDAX_EXCLUDES(mutex_);
   State state() const { return state_.load(); }
   Lsn applied() const { return applied_.load(); }
+  std::chrono::nanoseconds unapplied_for() const;  // since applied() last changed
   MirrorStatus status() const MIRDAX_EXCLUDES(mutex_);
   // Ends both connections; nothing is read from the pool for them any more. REQUIRES: the caller
   // owns the data path.
@@ -84,9 +85,10 @@ class MirrorLink {
   static constexpr std::chrono::milliseconds kSetupTimeout{5000};
 
   Result<std::vector<std::byte>> Request(FrameType type, std::span<const std::byte> payload,
-                                         Deadline deadline)
+                                         std::chrono::milliseconds timeout)
       MIRDAX_EXCLUDES(control_mutex_, channel_mutex_);
   Status Learn(const std::vector<std::byte>& payload);
+  void SetApplied(Lsn applied);
   Error Named(Error error) const;
   // The data path's steps; false when the link has failed.
   bool AddRange(const PoolRange& range, EpochId epoch, Region& region, Lsn from, Lsn to);
@@ -94,7 +96,7 @@ class MirrorLink {
   bool AwaitCredit();
   Deadline StepDeadline() { return After(clock_, timeout_); }
   // Of what no sync can wait for: connecting, and the begin of a fill.
-  Deadline SetupDeadline() { return After(clock_, std::max(timeout_, kSetupTimeout)); }
+  std::chrono::milliseconds setup_timeout() const { return std::max(timeout_, kSetupTimeout); }
 
   const std::string address_;
   MirrorDialer& dialer_;
@@ -116,6 +118,8 @@ class MirrorLink {
 
   std::atomic<Lsn> acked_ = 0;
   std::atomic<Lsn> applied_ = 0;
+  std::atomic<uint64_t> applied_at_ = 0;  // monotonic nanoseconds: when applied_ last changed
+  std::atomic<bool> data_opened_ = false;
   std::atomic<State> state_ = State::kConnecting;
   mutable Mutex mutex_;
   std::optional<Error> failure_ MIRDAX_GUARDED_BY(mutex_);

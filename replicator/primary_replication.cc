@@ -27,6 +27,10 @@ std::string AddressOf(const Member& member) {
   return {member.address.data(), strnlen(member.address.data(), member.address.size())};
 }
 
+bool Contains(const std::vector<MirrorLink*>& links, const MirrorLink* link) {
+  return std::find(links.begin(), links.end(), link) != links.end();
+}
+
 }  // namespace
 
 // Locks: `gate` is not a mutex but a state: whoever owns it (the commit leader from Post() to
@@ -238,9 +242,10 @@ Status PrimaryReplication::Impl::Fill(MirrorLink& link) {
     in_sync.push_back(&link);
     status = membership_.Change(in_sync);
     epoch_ = membership_.epoch();
-    if (status && link.failure()) status = Fail(*link.failure());
+    if (status && !Contains(in_sync, &link)) status = Fail(*link.failure());
     if (status) link.SetState(State::kInSync, "");
     if (status) status = EjectFailed();
+    if (status && link.state() != State::kInSync) status = Fail(*link.failure());
   }
   OpenGate();
   MIRDAX_TRY(status);
@@ -347,8 +352,10 @@ Status PrimaryReplication::Impl::EjectFailed() {
   Status status = membership_.Change(survivors);
   if (!status) return End(std::move(status).error());
   epoch_ = membership_.epoch();
+  // Only those that the new list lacks. Who fails from now on is on it, and leaves it with an epoch
+  // of its own (I1): the heartbeat thread, which saw it, is waiting for the gate.
   for (MirrorLink* link : before)
-    if (link->failure()) Eject(*link, link->failure()->message);
+    if (!Contains(survivors, link)) Eject(*link, link->failure()->message);
   return {};
 }
 
@@ -368,10 +375,11 @@ void PrimaryReplication::Impl::RequestApply(Lsn lsn) {
 }
 
 Status PrimaryReplication::Impl::DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) {
-  if (stuck < options_.mirror_timeout) return {};
+  if (stuck < options_.apply_patience) return {};
   CloseGate();
   for (MirrorLink* link : InSync())
-    if (link->applied() < lsn) link->MarkLagging(lsn, stuck);
+    if (link->applied() < lsn && link->unapplied_for() >= options_.apply_patience)
+      link->MarkLagging(lsn, stuck);
   Status status = ended_ ? Status(Fail(*ended_)) : EjectFailed();
   OpenGate();
   UpdateApplied();

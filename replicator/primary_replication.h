@@ -26,6 +26,9 @@ struct ReplicationOptions {
   std::string key_file;              // empty only with no_auth
   std::string fabric = "auto";       // "auto", "tcp", "verbs", or a libfabric provider's name
   std::chrono::milliseconds mirror_timeout{2000};
+  // How long a mirror that answers may apply nothing while space waits for it. It stores its tail
+  // only after what it has begun to replay.
+  std::chrono::milliseconds apply_patience{10000};
   bool degraded = false;  // mount although a mirror cannot be reached: it leaves the in-sync list
   bool no_auth = false;   // talk only to mirrors that say no-auth too
   // Lines for people while a mount waits: "mirror h:p: filling, 12 of 80 MiB". May be empty.
