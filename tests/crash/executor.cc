@@ -14,19 +14,6 @@ namespace {
 
 constexpr Caller kRootCaller{};
 
-uint32_t TypeOf(OpFlag flag) {
-  switch (flag) {
-    case OpFlag::kFifo:
-      return S_IFIFO;
-    case OpFlag::kSocket:
-      return S_IFSOCK;
-    case OpFlag::kChar:
-      return S_IFCHR;
-    default:
-      return S_IFBLK;
-  }
-}
-
 std::span<const std::byte> BytesIn(const std::string& text) {
   return std::as_bytes(std::span(text));
 }

@@ -10,19 +10,6 @@
 namespace mirdax::crash {
 namespace {
 
-uint32_t TypeOf(OpFlag flag) {
-  switch (flag) {
-    case OpFlag::kFifo:
-      return S_IFIFO;
-    case OpFlag::kSocket:
-      return S_IFSOCK;
-    case OpFlag::kChar:
-      return S_IFCHR;
-    default:
-      return S_IFBLK;
-  }
-}
-
 bool IsDevice(uint32_t mode) { return S_ISCHR(mode) || S_ISBLK(mode); }
 
 }  // namespace

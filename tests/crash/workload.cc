@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/crash/workload.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -313,6 +315,19 @@ Result<Operation> ParseWords(std::span<const std::string_view> words) {
 }  // namespace
 
 std::string_view NameOf(OpKind kind) noexcept { return RuleOf(kind).word; }
+
+uint32_t TypeOf(OpFlag flag) noexcept {
+  switch (flag) {
+    case OpFlag::kFifo:
+      return S_IFIFO;
+    case OpFlag::kSocket:
+      return S_IFSOCK;
+    case OpFlag::kChar:
+      return S_IFCHR;
+    default:
+      return S_IFBLK;
+  }
+}
 
 SyncScope ScopeOf(const Operation& operation) noexcept {
   switch (operation.kind) {

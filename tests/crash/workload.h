@@ -97,6 +97,9 @@ enum class SyncScope : uint8_t {
 };
 SyncScope ScopeOf(const Operation& operation) noexcept;
 
+// The file type, as in st_mode, that mknod is asked for.
+uint32_t TypeOf(OpFlag flag) noexcept;
+
 // Errors: kInvalid; the message says the line and what is wrong with it.
 Result<Operation> ParseOperation(std::string_view line);
 Result<Workload> ParseWorkload(std::string_view text);
