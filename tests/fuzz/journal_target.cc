@@ -37,13 +37,6 @@ const Grammar& Steps() {
   return steps;
 }
 
-std::unique_ptr<GuardedView> Spoilt(const Recipe& recipe) {
-  const SamplePool& sample = TheSamplePool();
-  auto view = std::make_unique<GuardedView>(sample.image);
-  ImageEditor(view->memory(), sample.geometry, sample.nodes).Apply(recipe, Steps());
-  return view;
-}
-
 bool IsPrivate(const PoolRange& range) {
   return range.offset >= kPrivateBlockOffset && range.end() <= kPrivateBlockOffset + 2 * kBlockSize;
 }
@@ -120,9 +113,9 @@ const Grammar* InputGrammar() { return &Steps(); }
 
 void RunInput(std::string_view input) {
   const Recipe recipe = ParseRecipe(input, Steps());
-  const auto by_hand = Spoilt(recipe);
+  const auto by_hand = SpoiltSample(recipe, Steps());
   DumpJournal(*by_hand);
-  auto view = Spoilt(recipe);
+  auto view = SpoiltSample(recipe, Steps());
   GuardedView& recovered = *view;
   const auto pool = test::MemoryPool::Open(std::move(view));
   if (!pool) return;

@@ -48,13 +48,6 @@ const Grammar& Steps() {
   return steps;
 }
 
-std::unique_ptr<GuardedView> Spoilt(const Recipe& recipe) {
-  const SamplePool& sample = TheSamplePool();
-  auto view = std::make_unique<GuardedView>(sample.image);
-  ImageEditor(view->memory(), sample.geometry, sample.nodes).Apply(recipe, Steps());
-  return view;
-}
-
 void Dump(Region& region) {
   dump::Dumper dumper(region);
   const auto render = [](const dump::Json& json) {
@@ -129,10 +122,10 @@ void RunInput(std::string_view input) {
   bool read_only = false;
   for (const Step& step : recipe) read_only = read_only || Steps()[step.kind].word == "read_only";
 
-  Dump(*Spoilt(recipe));
-  const auto checked = Spoilt(recipe);
+  Dump(*SpoiltSample(recipe, Steps()));
+  const auto checked = SpoiltSample(recipe, Steps());
   const bool clean = FsckSaysClean(*checked) && MountablePrimary(*checked);
-  auto used = Use(Spoilt(recipe), read_only);
+  auto used = Use(SpoiltSample(recipe, Steps()), read_only);
   if (!used) {
     Expect(!clean, "fsck says clean, but the mount says: {}", used.error().message);
     return;

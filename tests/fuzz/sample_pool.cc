@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/fuzz/sample_pool.h"
 
+#include "tests/fuzz/image_editor.h"
 #include "tests/support/pool_image.h"
 
 namespace mirdax::fuzz {
@@ -25,6 +26,13 @@ SamplePool Make() {
 const SamplePool& TheSamplePool() {
   static const SamplePool pool = Make();
   return pool;
+}
+
+std::unique_ptr<GuardedView> SpoiltSample(const Recipe& recipe, const Grammar& grammar) {
+  const SamplePool& sample = TheSamplePool();
+  auto view = std::make_unique<GuardedView>(sample.image);
+  ImageEditor(view->memory(), sample.geometry, sample.nodes).Apply(recipe, grammar);
+  return view;
 }
 
 }  // namespace mirdax::fuzz

@@ -8,6 +8,7 @@
 #include "fs/format/checksums.h"
 #include "fs/format/geometry.h"
 #include "fs/format/superblock.h"
+#include "tests/unit/format/golden_superblock.h"
 
 namespace mirdax {
 namespace {
@@ -160,19 +161,7 @@ TEST(Layout, AChecksumTakesItsOwnFieldAsZero) {
 
 // The whole encoding of one superblock, geometry of a 64 MiB pool included, in one number.
 TEST(Layout, AGoldenSuperblockKeepsItsChecksum) {
-  Superblock sb{};
-  sb.magic = kSuperblockMagic;
-  sb.version = kFormatVersion;
-  sb.sequence = 1;
-  for (uint8_t i = 0; i < 16; ++i) {
-    sb.set_uuid[i] = static_cast<uint8_t>(i + 1);
-    sb.hash_seed[i] = static_cast<uint8_t>(0xf0 + i);
-  }
-  SetLabel(sb, "golden");
-  StoreGeometry(*ComputeGeometry(uint64_t{64} << 20, {}), sb);
-  sb.created_seconds = 1'700'000'000;
-  Seal(sb);
-  EXPECT_EQ(sb.crc, 0x90da5b60U);
+  EXPECT_EQ(test::GoldenSuperblock().crc, 0x90da5b60U);
 }
 
 }  // namespace

@@ -8,28 +8,15 @@
 
 #include "fs/format/checksums.h"
 #include "fs/format/geometry.h"
+#include "tests/unit/format/golden_superblock.h"
 
 namespace mirdax {
 namespace {
 
-Superblock Valid(uint64_t sequence = 1) {
-  Superblock sb{};
-  sb.magic = kSuperblockMagic;
-  sb.version = kFormatVersion;
-  sb.sequence = sequence;
-  for (uint8_t i = 0; i < 16; ++i) {
-    sb.set_uuid[i] = static_cast<uint8_t>(i + 1);
-    sb.hash_seed[i] = static_cast<uint8_t>(0xf0 + i);
-  }
-  SetLabel(sb, "golden");
-  StoreGeometry(*ComputeGeometry(uint64_t{64} << 20, {}), sb);
-  sb.created_seconds = 1'700'000'000;
-  Seal(sb);
-  return sb;
-}
+using test::GoldenSuperblock;
 
 Superblock Changed(const std::function<void(Superblock&)>& change, uint64_t sequence = 1) {
-  Superblock sb = Valid(sequence);
+  Superblock sb = GoldenSuperblock(sequence);
   change(sb);
   Seal(sb);
   return sb;
@@ -42,14 +29,14 @@ ErrorCode CodeOf(const Superblock& sb) {
 }
 
 TEST(Superblock, AValidOneIsRead) {
-  const auto sb = DecodeSuperblock(BytesOf(Valid()));
+  const auto sb = DecodeSuperblock(BytesOf(GoldenSuperblock()));
   ASSERT_TRUE(sb) << sb.error().message;
   EXPECT_EQ(LabelOf(*sb), "golden");
 }
 
 TEST(Superblock, AnyFlippedBitIsNoticed) {
   for (size_t bit = 0; bit < kBlockSize * 8; ++bit) {
-    Superblock sb = Valid();
+    Superblock sb = GoldenSuperblock();
     auto* bytes = reinterpret_cast<uint8_t*>(&sb);
     bytes[bit / 8] = static_cast<uint8_t>(bytes[bit / 8] ^ 1U << bit % 8);
     ASSERT_FALSE(DecodeSuperblock(BytesOf(sb))) << bit;
@@ -83,7 +70,7 @@ TEST(Superblock, UnknownCompatibleFeaturesPass) {
   const auto ro = DecodeSuperblock(BytesOf(Changed([](auto& sb) { sb.ro_compat = 6; })));
   ASSERT_TRUE(ro);
   EXPECT_EQ(UnknownRoCompat(*ro), "0x6");
-  EXPECT_EQ(UnknownRoCompat(Valid()), "");
+  EXPECT_EQ(UnknownRoCompat(GoldenSuperblock()), "");
 }
 
 TEST(Superblock, ABlankMirrorStatesNothingButItsSize) {
@@ -116,19 +103,19 @@ TEST(SuperblockPair, TheNewerValidOneWins) {
     const auto choice = ChooseSuperblock(BytesOf(a), BytesOf(b));
     return choice ? static_cast<int>(choice->slot) : -1;
   };
-  EXPECT_EQ(slot(Valid(1), Valid(2)), 1);
-  EXPECT_EQ(slot(Valid(3), Valid(2)), 0);
-  EXPECT_EQ(slot(Valid(1), Superblock{}), 0);
-  EXPECT_EQ(slot(Superblock{}, Valid(1)), 1);
+  EXPECT_EQ(slot(GoldenSuperblock(1), GoldenSuperblock(2)), 1);
+  EXPECT_EQ(slot(GoldenSuperblock(3), GoldenSuperblock(2)), 0);
+  EXPECT_EQ(slot(GoldenSuperblock(1), Superblock{}), 0);
+  EXPECT_EQ(slot(Superblock{}, GoldenSuperblock(1)), 1);
   EXPECT_EQ(slot(Superblock{}, Superblock{}), -1);
 }
 
 TEST(SuperblockPair, ATornUpdateLeavesTheOldOne) {
-  const Superblock old = Valid(4);
+  const Superblock old = GoldenSuperblock(4);
   const Superblock next = Changed([](auto& sb) { SetLabel(sb, "next"); }, 5);
   // Any prefix of the update, in units of 8 bytes, over the superblock of sequence 3.
   for (size_t landed = 0; landed < kBlockSize; landed += 8) {
-    Superblock torn = Valid(3);
+    Superblock torn = GoldenSuperblock(3);
     std::memcpy(&torn, &next, landed);
     const auto choice = ChooseSuperblock(BytesOf(old), BytesOf(torn));
     ASSERT_TRUE(choice) << landed;
@@ -141,10 +128,10 @@ TEST(SuperblockPair, ATornUpdateLeavesTheOldOne) {
 
 TEST(SuperblockPair, ANewerFormatIsNotHiddenByAnOldSuperblock) {
   const Superblock newer = Changed([](auto& sb) { sb.version = 2; }, 9);
-  const auto choice = ChooseSuperblock(BytesOf(Valid(8)), BytesOf(newer));
+  const auto choice = ChooseSuperblock(BytesOf(GoldenSuperblock(8)), BytesOf(newer));
   ASSERT_FALSE(choice);
   EXPECT_EQ(choice.error().code, ErrorCode::kIncompatible);
-  EXPECT_TRUE(ChooseSuperblock(BytesOf(Valid(10)), BytesOf(newer)));
+  EXPECT_TRUE(ChooseSuperblock(BytesOf(GoldenSuperblock(10)), BytesOf(newer)));
 }
 
 TEST(Label, IsUtf8WithoutControlCharactersAndFits) {
