@@ -36,14 +36,20 @@ class SimTarget final : public DataTarget {
 
   // What a NIC does with a write: the key and the bounds decide.
   bool Place(uint64_t key, uint64_t address, std::span<const std::byte> bytes) {
+    const RemoteWindow* window = Find(key, address, bytes.size());
+    if (window == nullptr) return false;
+    const uint64_t offset = window->range.offset + address;
+    if (node_.tap_ != nullptr) node_.tap_->Placing(offset, bytes);
+    std::copy(bytes.begin(), bytes.end(), memory_.data() + offset);
+    return true;
+  }
+  const RemoteWindow* Find(uint64_t key, uint64_t address, uint64_t length) const {
     for (const RemoteWindow& window : windows_) {
-      if (window.key != key || address > window.range.length ||
-          bytes.size() > window.range.length - address)
-        continue;
-      std::copy(bytes.begin(), bytes.end(), memory_.data() + window.range.offset + address);
-      return true;
+      if (window.key == key && address <= window.range.length &&
+          length <= window.range.length - address)
+        return &window;
     }
-    return false;
+    return nullptr;
   }
   std::optional<DataReply> Deliver(std::span<const std::byte> message) {
     return handler_->OnDataMessage(message);
@@ -137,6 +143,7 @@ class SimLink final : public DataLink {
     for (const RemoteWindow& window : windows_) {
       if (offset < window.range.offset || offset + bytes.size() > window.range.end()) continue;
       writes_.push_back({window.key, offset - window.range.offset, offset, bytes});
+      TellTap(writes_.back());
       return {};
     }
     return Fail(ErrorCode::kInvalid, "the mirror has opened no window at offset {}", offset);
@@ -145,6 +152,7 @@ class SimLink final : public DataLink {
     // Writes are read from the primary's memory as late as the contract allows.
     batches_.push_back({std::move(writes_), {message.begin(), message.end()}});
     writes_.clear();
+    if (node_.tap_ != nullptr) node_.tap_->Sent();
     return {};
   }
   Result<bool> Poll(std::vector<std::byte>& message) override {
@@ -173,9 +181,21 @@ class SimLink final : public DataLink {
     std::vector<std::byte> message;
   };
 
-  bool Deliver(Batch& batch, std::vector<std::byte>& reply) {
+  // The mirror's end of this connection, while it stands.
+  SimTarget* Target() const {
     SimTarget* target = node_.target_;
-    if (target == nullptr || target->endpoint().cookie != cookie_) return false;
+    return target != nullptr && target->endpoint().cookie == cookie_ ? target : nullptr;
+  }
+  void TellTap(const PostedWrite& write) {
+    SimTarget* target = Target();
+    if (node_.tap_ != nullptr && !node_.cut_ && !broken_ && target != nullptr &&
+        target->Find(write.key, write.address, write.bytes.size()) != nullptr)
+      node_.tap_->Posted(write.offset, write.bytes);
+  }
+
+  bool Deliver(Batch& batch, std::vector<std::byte>& reply) {
+    SimTarget* target = Target();
+    if (target == nullptr) return false;
     std::shuffle(batch.writes.begin(), batch.writes.end(), network_.order_);
     for (const PostedWrite& write : batch.writes) {
       if (!node_.CountDelivery() || !target->Place(write.key, write.address, write.bytes))

@@ -40,6 +40,18 @@ struct Delivery {
 
 class SimNetwork;
 
+// Sees what goes over a node's data connection, at the moment at which it happens.
+class SimTap {
+ public:
+  virtual ~SimTap() = default;
+  // The primary has posted a write that the mirror's keys allow: from now on it may land, in any
+  // part and order, whatever becomes of the primary.
+  virtual void Posted(uint64_t offset, std::span<const std::byte> bytes) = 0;
+  virtual void Sent() = 0;  // a message, which arrives after those writes
+  // The mirror's memory is about to be stored to, which no Region sees.
+  virtual void Placing(uint64_t offset, std::span<const std::byte> bytes) = 0;
+};
+
 // One mirror's place on the network: how it is reached, and what happens to what is sent to it.
 class SimNode final : public DataTargetFactory {
  public:
@@ -61,6 +73,7 @@ class SimNode final : public DataTargetFactory {
   // The next `count` deliveries happen, then the connection breaks.
   void CutAfter(size_t count) { cut_after_ = count; }
   const std::vector<Delivery>& log() const { return log_; }
+  void set_tap(SimTap* tap) { tap_ = tap; }  // null: none
 
   Result<std::unique_ptr<DataTarget>> Listen(const std::string& provider, const Cookie& cookie,
                                              std::span<std::byte> memory,
@@ -85,6 +98,7 @@ class SimNode final : public DataTargetFactory {
   class SimTarget* target_ = nullptr;
   std::set<class SimChannel*> channels_;
   std::vector<Delivery> log_;
+  SimTap* tap_ = nullptr;
 };
 
 struct SimOptions {
