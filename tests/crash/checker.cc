@@ -70,6 +70,8 @@ std::optional<std::string> GrowFiles(Volume& volume, const Observation& seen) {
 CheckStats& CheckStats::operator+=(const CheckStats& other) {
   images += other.images;
   recovery_images += other.recovery_images;
+  refused += other.refused;
+  promote_ns += other.promote_ns;
   recover_ns += other.recover_ns;
   fsck_ns += other.fsck_ns;
   mount_ns += other.mount_ns;
@@ -79,13 +81,27 @@ CheckStats& CheckStats::operator+=(const CheckStats& other) {
   return *this;
 }
 
-Checker::Reason Checker::Recover(Moment moment, bool unmount, Recovered* recovered) {
+Result<bool> Checker::Promote(const Takeover::How& how, Recovered* recovered) {
+  if (takeover_ == nullptr) return true;
+  Stopwatch watch;
+  Result<bool> promoted = takeover_->Run(region_, how);
+  if (recovered != nullptr) recovered->promoted_events = region_.log_size();
+  watch.Lap(stats_.promote_ns);
+  if (promoted && !*promoted) ++stats_.refused;
+  return promoted;
+}
+
+Checker::Reason Checker::Recover(Moment moment, const CheckDepth& depth, Recovered* recovered) {
+  const Result<bool> promoted = Promote(depth.takeover, recovered);
+  if (!promoted) return Words("promotion", promoted.error());
+  if (!*promoted) return std::nullopt;
   Stopwatch watch;
   auto mounted = MountedImage::Open(region_);
   if (!mounted) return Words("open", mounted.error());
   if (const Status done = (*mounted)->Recover(); !done) return Words("recovery", done.error());
   if (recovered != nullptr) {
-    *recovered = {.hash = region_.HashWithoutPrivate(), .log_events = region_.log_size()};
+    recovered->hash = region_.HashWithoutPrivate();
+    recovered->log_events = region_.log_size();
   }
   watch.Lap(stats_.recover_ns);
   if (Reason bad = Fsck(region_, "after the recovery")) return bad;
@@ -97,7 +113,7 @@ Checker::Reason Checker::Recover(Moment moment, bool unmount, Recovered* recover
   watch.Lap(stats_.read_ns);
   if (Reason bad = oracle_.Judge(*seen, moment)) return bad;
   watch.Lap(stats_.judge_ns);
-  if (!unmount) return std::nullopt;
+  if (!depth.unmount) return std::nullopt;
   if (recovered == nullptr) {  // else crashes after this would be looked at too
     if (Reason bad = GrowFiles((*mounted)->volume(), *seen)) return bad;
   }
@@ -109,6 +125,14 @@ Checker::Reason Checker::Recover(Moment moment, bool unmount, Recovered* recover
   Reason bad = Fsck(region_, "after the unmount");
   watch.Lap(stats_.unmount_ns);
   return bad;
+}
+
+Checker::Reason Checker::NotPromoted() {
+  if (takeover_ == nullptr) return std::nullopt;
+  const auto store = PrivateStore::Open(region_);
+  if (!store) return Words("open", store.error());
+  if ((*store)->Get().role == Role::kPrimary) return std::nullopt;
+  return "the promotion that was reported is not durable";
 }
 
 Checker::Reason Checker::CrashAgain(Moment moment, const CheckDepth& depth,
@@ -123,7 +147,11 @@ Checker::Reason Checker::CrashAgain(Moment moment, const CheckDepth& depth,
         region_.Begin();
         Land(region_, lines, subsets.At(number));
         Recovered again;
-        Reason bad = Recover(moment, false, &again);
+        CheckDepth once;
+        once.takeover.may_refuse = depth.takeover.may_refuse;
+        Reason bad;
+        if (at >= first.promoted_events) bad = NotPromoted();
+        if (!bad) bad = Recover(moment, once, &again);
         region_.Undo();
         if (!bad && at < first.log_events && again.hash != first.hash) {
           bad = "recovering again gives other bytes";
@@ -144,7 +172,7 @@ Checker::Reason Checker::Check(Moment moment, const CheckDepth& depth) {
   region_.Begin();
   Recovered first;
   if (depth.recovery != 0) region_.StartLog();
-  Reason bad = Recover(moment, depth.unmount, depth.recovery != 0 ? &first : nullptr);
+  Reason bad = Recover(moment, depth, depth.recovery != 0 ? &first : nullptr);
   const std::vector<RegionEvent> log = region_.TakeLog();
   region_.Undo();
   if (bad || depth.recovery == 0) return bad;

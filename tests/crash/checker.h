@@ -9,6 +9,7 @@
 
 #include "tests/crash/image_region.h"
 #include "tests/crash/oracle.h"
+#include "tests/crash/takeover.h"
 
 namespace mirdax::crash {
 
@@ -16,6 +17,8 @@ namespace mirdax::crash {
 struct CheckStats {
   uint64_t images = 0;           // checked, those of crashes during recovery not counted
   uint64_t recovery_images = 0;  // left by crashes during recovery
+  uint64_t refused = 0;          // copies that said they were being filled
+  uint64_t promote_ns = 0;       // of mirrors
   uint64_t recover_ns = 0;
   uint64_t fsck_ns = 0;
   uint64_t mount_ns = 0;
@@ -30,19 +33,22 @@ struct CheckDepth {
   bool unmount = false;   // also let files grow, unmount, check once more, and find it clean
   uint64_t recovery = 0;  // at each fence of recovery and mount, crash again with so many subsets
   uint64_t seed = 1;
+  Takeover::How takeover = {};  // of a mirror; a crash during it is followed by a plain promotion
 };
 
 // An image passes when it is recovered and mounted without an error, fsck finds nothing after the
 // recovery, every name and byte can be read, the oracle allows what is read, and, at depth, when
 // all of that holds again for images of crashes during recovery and mount, and recovering those of
-// the recovery gives the same bytes (private blocks apart) as recovering at once.
+// the recovery gives the same bytes (private blocks apart) as recovering at once. The image of a
+// mirror is promoted first; a crash after that finds a primary.
 //
 // Threads: one at a time.
 class Checker {
  public:
-  // REQUIRES: all outlive the object.
-  Checker(ImageRegion& region, const Oracle& oracle, CheckStats& stats)
-      : region_(region), oracle_(oracle), stats_(stats) {}
+  // REQUIRES: all outlive the object. `takeover`: where the image is of a mirror.
+  Checker(ImageRegion& region, const Oracle& oracle, CheckStats& stats,
+          const Takeover* takeover = nullptr)
+      : region_(region), oracle_(oracle), stats_(stats), takeover_(takeover) {}
 
   // Why the image that lies in the region is wrong after a crash at `moment`; nothing when it is
   // right. The region is afterwards as it was.
@@ -50,18 +56,23 @@ class Checker {
 
  private:
   struct Recovered {
-    uint64_t hash = 0;      // of what recovery left, without private blocks
-    size_t log_events = 0;  // until then
+    uint64_t hash = 0;           // of what recovery left, without private blocks
+    size_t log_events = 0;       // until then
+    size_t promoted_events = 0;  // until the promotion was done
   };
   using Reason = std::optional<std::string>;
 
-  Reason Recover(Moment moment, bool unmount, Recovered* recovered);
+  // Makes a primary of it; true when it is one.
+  Result<bool> Promote(const Takeover::How& how, Recovered* recovered);
+  Reason Recover(Moment moment, const CheckDepth& depth, Recovered* recovered);
+  Reason NotPromoted();  // though a promotion had been reported
   Reason CrashAgain(Moment moment, const CheckDepth& depth, const std::vector<RegionEvent>& log,
                     const Recovered& first);
 
   ImageRegion& region_;
   const Oracle& oracle_;
   CheckStats& stats_;
+  const Takeover* const takeover_;
 };
 
 }  // namespace mirdax::crash

@@ -53,6 +53,7 @@ struct Explorer::Run {
   const ExploreOptions& options;
   const Recording& recording;
   const std::vector<CrashPoint>& points;
+  ImageRegion& region;
   Checker& checker;
   const uint64_t images_per_point;
   InFlight in_flight;
@@ -69,7 +70,7 @@ std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
   if (run.options.point && *run.options.point != point) return std::nullopt;
   ++stats_.points;
 
-  ImageRegion& region = pool_.region();
+  ImageRegion& region = run.region;
   const std::vector<FlyingLine> lines = run.in_flight.Lines();
   const Subsets subsets(lines, run.options.seed * 1000003 + point);
   std::vector<uint64_t> numbers;
@@ -89,14 +90,20 @@ std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
     }
     distinct_.Add(hash);
     SetCurrentCase(&run.workload, point, number);
-    CheckDepth depth{
-        .unmount = Every(run.options.unmount_every, hash), .recovery = 0, .seed = run.options.seed};
+    CheckDepth depth{.unmount = Every(run.options.unmount_every, hash),
+                     .seed = run.options.seed,
+                     .takeover = {.serve = Every(run.options.serve_every, hash / 3),
+                                  .may_refuse = at.may_refuse}};
     if (Every(run.options.recovery_every, hash)) depth.recovery = run.options.recovery_subsets;
     stats_.replay_ns += Now() - begun;
     std::optional<std::string> bad = run.checker.Check(at.moment, depth);
     begun = Now();
     if (bad) {
-      Failure failure{run.workload, point, number, at.moment, std::move(*bad)};
+      Failure failure{.workload = run.workload,
+                      .point = point,
+                      .subset = number,
+                      .moment = at.moment,
+                      .reason = std::move(*bad)};
       if (on_failure_) on_failure_(failure, region.memory());
       region.Undo();
       return failure;
@@ -114,7 +121,7 @@ std::optional<Failure> Explorer::Explore(const Workload& workload, const Explore
   const Result<Recording> recording = Record(pool_, workload);
   stats_.record_ns += Now() - begun;
   if (recording) return ExploreRecording(workload, *recording, options);
-  Failure failure{workload, 0, 0, {}, recording.error().message};
+  Failure failure{.workload = workload, .moment = {}, .reason = recording.error().message};
   if (on_failure_) on_failure_(failure, pool_.region().memory());
   return failure;
 }
@@ -122,24 +129,37 @@ std::optional<Failure> Explorer::Explore(const Workload& workload, const Explore
 std::optional<Failure> Explorer::ExploreRecording(const Workload& workload,
                                                   const Recording& recording,
                                                   const ExploreOptions& options) {
+  return ExploreRun(workload, recording, options, pool_.region(), nullptr);
+}
+
+std::optional<Failure> Explorer::ExploreMirror(const Workload& workload, const Recording& recording,
+                                               const ExploreOptions& options, ImageRegion& region,
+                                               const Takeover& takeover) {
+  return ExploreRun(workload, recording, options, region, &takeover);
+}
+
+std::optional<Failure> Explorer::ExploreRun(const Workload& workload, const Recording& recording,
+                                            const ExploreOptions& options, ImageRegion& region,
+                                            const Takeover* takeover) {
   const Oracle oracle(recording.history);
-  Checker checker(pool_.region(), oracle, stats_.check);
+  Checker checker(region, oracle, stats_.check, takeover);
   const std::vector<CrashPoint> points = recording.Points();
   Run run{.workload = workload,
           .options = options,
           .recording = recording,
           .points = points,
+          .region = region,
           .checker = checker,
           .images_per_point = ImagesPerPoint(options, points),
-          .in_flight = InFlight(pool_.region()),
+          .in_flight = InFlight(region),
           .replayed = 0,
           .checked = {}};
-  pool_.region().Begin();
+  region.Begin();
   std::optional<Failure> failure;
   for (uint64_t point = 0; point < points.size() && !failure; ++point) {
     failure = ExplorePoint(run, point);
   }
-  pool_.region().Undo();
+  region.Undo();
   SetCurrentCase(nullptr, 0, 0);
   return failure;
 }

@@ -47,17 +47,20 @@ struct ExploreOptions {
   uint64_t images_per_workload = 0;
   uint64_t recovery_every = 16;   // crash during the recovery of every n-th image; 0: of none
   uint64_t recovery_subsets = 4;  // ... with so many subsets at each fence
+  uint64_t serve_every = 3;       // of a mirror: its daemon applies every n-th image first; 0: none
   uint64_t unmount_every = 4;     // unmount every n-th image, and check it again; 0: none
   // Crash points inside earlier operations are left out: another workload has them.
   uint32_t first_operation = 0;
   std::optional<uint64_t> point;   // only this one
   std::optional<uint64_t> subset;  // only this one
+  std::optional<uint64_t> mirror;  // likewise, where there are several
 };
 
 struct Failure {
   Workload workload;
   uint64_t point = 0;   // index in Recording::Points(); 0 also when the run itself failed
   uint64_t subset = 0;  // number in Subsets
+  uint64_t mirror = 0;
   Moment moment;
   std::string reason;
 };
@@ -77,9 +80,16 @@ class Explorer {
   // Likewise, of a run that was recorded elsewhere, on the same pool.
   std::optional<Failure> ExploreRecording(const Workload& workload, const Recording& recording,
                                           const ExploreOptions& options);
+  // Likewise, of a mirror of that pool, which lies in `region`.
+  std::optional<Failure> ExploreMirror(const Workload& workload, const Recording& recording,
+                                       const ExploreOptions& options, ImageRegion& region,
+                                       const Takeover& takeover);
 
  private:
   struct Run;  // of one workload
+  std::optional<Failure> ExploreRun(const Workload& workload, const Recording& recording,
+                                    const ExploreOptions& options, ImageRegion& region,
+                                    const Takeover* takeover);
   std::optional<Failure> ExplorePoint(Run& run, uint64_t point);
 
   ShapedPool& pool_;

@@ -97,13 +97,19 @@ uint64_t ImageRegion::HashWithoutPrivate() {
 void ImageRegion::Log(RegionEvent::Kind kind, uint64_t offset, uint64_t length,
                       std::span<const std::byte> bytes) {
   if (!logging_) return;
-  log_.push_back(RegionEvent{.sequence = log_.size() + 1,
+  log_.push_back(RegionEvent{.sequence = ++*events_,
                              .kind = kind,
                              .offset = offset,
                              .length = length,
                              .bytes = {bytes.begin(), bytes.end()},
                              .thread = {},
                              .failed = false});
+}
+
+void ImageRegion::StartLog(uint64_t* events) {
+  logging_ = true;
+  own_events_ = 0;
+  events_ = events == nullptr ? &own_events_ : events;
 }
 
 std::vector<RegionEvent> ImageRegion::TakeLog() {

@@ -46,7 +46,8 @@ class ImageRegion final : public MappedRegion {
   // Of everything but the private blocks, whose A/B turn depends on how often they were written.
   uint64_t HashWithoutPrivate();
 
-  void StartLog() { logging_ = true; }
+  // `events` numbers those of several regions in one order.
+  void StartLog(uint64_t* events = nullptr);
   // What was logged; ends the logging.
   std::vector<RegionEvent> TakeLog();
   size_t log_size() const noexcept { return log_.size(); }
@@ -77,6 +78,8 @@ class ImageRegion final : public MappedRegion {
   uint64_t hash_ = 0;  // good while !hash_stale_
   bool hash_stale_ = false;
   bool logging_ = false;
+  uint64_t own_events_ = 0;
+  uint64_t* events_ = nullptr;  // logged so far, here and elsewhere
   std::vector<RegionEvent> log_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // crash_explorer: see docs/TESTING.md, "Crash states".
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "tests/crash/current_case.h"
 #include "tests/crash/explorer.h"
 #include "tests/crash/generator.h"
+#include "tests/crash/set_explorer.h"
 
 namespace mirdax::crash {
 namespace {
@@ -26,6 +28,8 @@ struct Arguments {
   uint64_t sample = 0;
   unsigned ops = 3;
   std::string shape = "plain";
+  std::string mirror;
+  std::optional<Scenario> scenario = {};  // what `mirror` says
   std::string save;
   unsigned jobs = 1;
   uint64_t images = 0;
@@ -106,34 +110,48 @@ class Work {
   const DistinctImages& distinct() const { return distinct_; }
 
  private:
+  struct Pools {  // of one thread, by shape
+    std::map<std::string, std::unique_ptr<ShapedPool>> alone;
+    std::map<std::string, std::unique_ptr<MirroredPool>> mirrored;
+  };
+
   void Loop() {
-    std::map<std::string, std::unique_ptr<ShapedPool>> pools;
+    Pools pools;
     ExploreStats stats;
     for (;;) {
       const size_t next = next_.fetch_add(1);
       if (next >= tasks_.size() || failures_.load() >= arguments_.most_failures) break;
-      const Task& task = tasks_[next];
-      std::unique_ptr<ShapedPool>& pool = pools[task.generated.workload.shape];
-      if (!pool) {
-        auto built = ShapedPool::Build(*FindShape(task.generated.workload.shape));
-        if (!built) {
-          fmt::print(stderr, "crash_explorer: {}\n", built.error().message);
-          ++failures_;
-          break;
-        }
-        pool = std::move(*built);
-      }
-      ExploreOptions options = arguments_.explore;
-      if (!options.point) options.first_operation = task.generated.first_operation;
-      if (arguments_.images != 0) options.images_per_workload = arguments_.images / tasks_.size();
-      Explorer explorer(*pool, distinct_, stats,
-                        [&](const Failure& failure, std::span<const std::byte> image) {
-                          Report(failure, task.file, image);
-                        });
-      if (explorer.Explore(task.generated.workload, options)) ++failures_;
+      const Result<bool> sound = Explore(tasks_[next], pools, stats);
+      if (!sound) fmt::print(stderr, "crash_explorer: {}\n", sound.error().message);
+      if (!sound || !*sound) ++failures_;
+      if (!sound) break;
     }
     MutexLock lock(mutex_);
     stats_ += stats;
+  }
+
+  Result<bool> Explore(const Task& task, Pools& pools, ExploreStats& stats) {
+    const Workload& workload = task.generated.workload;
+    ExploreOptions options = arguments_.explore;
+    if (!options.point) options.first_operation = task.generated.first_operation;
+    if (arguments_.images != 0) options.images_per_workload = arguments_.images / tasks_.size();
+    const auto report = [&](const Failure& failure, std::span<const std::byte> image) {
+      Report(failure, task.file, image);
+    };
+    const Shape& shape = *FindShape(workload.shape);
+    if (!arguments_.scenario) {
+      std::unique_ptr<ShapedPool>& pool = pools.alone[workload.shape];
+      if (!pool) {
+        MIRDAX_ASSIGN(pool, ShapedPool::Build(shape));
+      }
+      return !Explorer(*pool, distinct_, stats, report).Explore(workload, options);
+    }
+    std::unique_ptr<MirroredPool>& set = pools.mirrored[workload.shape];
+    if (!set) {
+      MIRDAX_ASSIGN(set, MirroredPool::Build(shape, MirrorsOf(*arguments_.scenario)));
+    }
+    SetExplorer explorer(*set, *arguments_.scenario, distinct_, stats, report);
+    return !explorer.Explore(workload, options);
   }
 
   void Report(const Failure& failure, std::string file, std::span<const std::byte> image) {
@@ -155,8 +173,11 @@ class Work {
       fmt::print("image: {}.img\n", base);
     }
     if (file.empty()) file = "FILE-WITH-THESE-LINES";
-    fmt::print("repeat: {}\n\n",
-               RepeatCommand(file, failure.point, failure.subset, arguments_.explore.seed));
+    std::string command =
+        RepeatCommand(file, failure.point, failure.subset, arguments_.explore.seed);
+    if (arguments_.scenario)
+      command += fmt::format(" --mirror {} --copy {}", arguments_.mirror, failure.mirror);
+    fmt::print("repeat: {}\n\n", command);
     std::fflush(stdout);
   }
 
@@ -179,17 +200,21 @@ void PrintReport(const Work& work, double seconds) {
       "during recovery, {} violations\n",
       stats.workloads, stats.points, work.distinct().count(), check.images, check.recovery_images,
       work.failures());
+  if (check.promote_ns != 0)
+    fmt::print("{} images said that they were being filled, and were refused\n", check.refused);
   const double cpu = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
   fmt::print("{:.1f} s, {:.0f} images/s; {:.1f} s of CPU, {:.0f} images a CPU second\n", seconds,
              static_cast<double>(all) / seconds, cpu, static_cast<double>(all) / cpu);
-  const uint64_t total = stats.record_ns + stats.replay_ns + check.recover_ns + check.fsck_ns +
-                         check.mount_ns + check.read_ns + check.judge_ns + check.unmount_ns;
+  const uint64_t total = stats.record_ns + stats.replay_ns + check.promote_ns + check.recover_ns +
+                         check.fsck_ns + check.mount_ns + check.read_ns + check.judge_ns +
+                         check.unmount_ns;
   const auto share = [&](std::string_view what, uint64_t ns) {
     fmt::print("  {:<22} {:5.1f} %\n", what,
                100.0 * static_cast<double>(ns) / static_cast<double>(std::max<uint64_t>(total, 1)));
   };
   share("running workloads", stats.record_ns);
   share("log replay, images", stats.replay_ns);
+  share("promotion", check.promote_ns);
   share("recovery", check.recover_ns);
   share("fsck", check.fsck_ns);
   share("mount", check.mount_ns);
@@ -239,6 +264,9 @@ int main(int argc, char** argv) {
   app.add_option("--sample", arguments.sample, "so many random sequences");
   app.add_option("--ops", arguments.ops, "... of so many operations (3)")->check(CLI::Range(1, 50));
   app.add_option("--shape", arguments.shape, "volume for generated workloads, or all (plain)");
+  app.add_option("--mirror", arguments.mirror,
+                 "crash images of mirrors, promoted; while what happens to the set: steady, lost, "
+                 "back, fenced");
   app.add_option("--seed", explore.seed, "of samples and subsets (1)");
   app.add_option("--images", arguments.images, "about so many images in all");
   app.add_option("--at-least", arguments.at_least, "fail when there are fewer distinct images");
@@ -250,10 +278,19 @@ int main(int argc, char** argv) {
                  "unmount every n-th image and check again (4; 0: never)");
   app.add_option("--point", explore.point, "only this crash point");
   app.add_option("--subset", explore.subset, "only this subset");
+  app.add_option("--copy", explore.mirror, "only this mirror");
   app.add_option("--save", arguments.save, "folder for workloads and images that fail");
   app.add_option("--jobs", arguments.jobs, "threads (1)")->check(CLI::Range(1, 64));
   app.add_option("--failures", arguments.most_failures, "stop after so many (20)");
   app.add_flag("--list", arguments.list, "only print the workloads");
   CLI11_PARSE(app, argc, argv);
+  if (!arguments.mirror.empty()) {
+    arguments.scenario = mirdax::crash::FindScenario(arguments.mirror);
+    if (!arguments.scenario) {
+      fmt::print(stderr, "crash_explorer: no scenario '{}'; see --help\n", arguments.mirror);
+      return 2;
+    }
+  }
+  spdlog::set_level(spdlog::level::off);  // mirrors that are lost on purpose
   return mirdax::crash::Main(arguments);
 }

@@ -53,6 +53,11 @@ class MountedImage {
   // REQUIRES: Recover() succeeded. `sink` outlives the mount.
   Status Mount(ReplicationSink& sink, bool sync_always = false);
   Status Mount(bool sync_always = false) { return Mount(alone_, sync_always); }
+  // Likewise, with a sink that uses this image's pool and private store.
+  Status Mount(std::unique_ptr<ReplicationSink> sink, bool sync_always = false) {
+    own_sink_ = std::move(sink);
+    return Mount(*own_sink_, sync_always);
+  }
 
   // REQUIRES: mounted.
   Volume& volume() { return *volume_; }
@@ -69,6 +74,7 @@ class MountedImage {
   StepClock clock_;
   SeededRandom random_{1};
   NoReplication alone_;
+  std::unique_ptr<ReplicationSink> own_sink_;  // outlives the volume
   std::unique_ptr<Volume> volume_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/crash/recording.h"
 
+#include <algorithm>
+
 namespace mirdax::crash {
 namespace {
 
@@ -13,11 +15,11 @@ bool StoresBytes(OpKind kind) {
          kind == OpKind::kCopy;
 }
 
-// Does one operation to the volume and to the model; they must agree.
-// Where space is `scarce`, it may do less, or nothing.
-Status Step(MountedImage& mounted, Executor& executor, Recording& recording, Operation operation,
-            bool scarce) {
-  const uint32_t index = recording.history.size() + 1;
+}  // namespace
+
+Status DoStep(MountedImage& mounted, Executor& executor, History& history, Operation operation,
+              bool scarce) {
+  const uint32_t index = history.size() + 1;
   mounted.clock().Set(SecondsAt(index));
   const Result<uint64_t> answer = executor.Do(operation);
   std::optional<ErrorCode> answered;
@@ -25,7 +27,7 @@ Status Step(MountedImage& mounted, Executor& executor, Recording& recording, Ope
   if (answer && *answer < operation.length && scarce && StoresBytes(operation.kind)) {
     operation.length = *answer;  // space ran out
   }
-  const std::optional<ErrorCode> wanted = recording.history.Add(operation, answer.has_value());
+  const std::optional<ErrorCode> wanted = history.Add(operation, answer.has_value());
   if (answered == wanted) return {};
   if (scarce && answered == ErrorCode::kNoSpace && !wanted) return {};
   return Fail(ErrorCode::kCorrupt, "operation {} ({}) answered {} ({}), the model says {}", index,
@@ -33,18 +35,27 @@ Status Step(MountedImage& mounted, Executor& executor, Recording& recording, Ope
               CodeName(wanted));
 }
 
-}  // namespace
-
 std::vector<CrashPoint> Recording::Points() const {
   std::vector<CrashPoint> points;
   if (spans.empty()) return points;
-  points.push_back({spans.front().begin, {}});
+  const auto add = [&](size_t events, uint32_t begun, uint32_t returned) {
+    while (returned > 0 && !listed.empty() && !listed[returned - 1]) --returned;
+    const bool filling =
+        events < log.size() && log[events].sequence > fill_begin && log[events].sequence < fill_end;
+    points.push_back({events, {begun, returned}, filling});
+  };
+  const auto add_between = [&](size_t begin, size_t end, uint32_t begun, uint32_t returned) {
+    for (size_t at = begin; at < end; ++at) {
+      if (log[at].kind == RegionEvent::Kind::kDrain || std::ranges::binary_search(posts, at))
+        add(at, begun, returned);
+    }
+  };
+  add(spans.front().begin, 0, 0);
   for (uint32_t index = 1; index <= spans.size(); ++index) {
     const Span& span = spans[index - 1];
-    for (size_t at = span.begin; at < span.end; ++at) {
-      if (log[at].kind == RegionEvent::Kind::kDrain) points.push_back({at, {index, index - 1}});
-    }
-    points.push_back({span.end, {index, index}});
+    add_between(span.begin, span.end, index, index - 1);
+    add(span.end, index, index);
+    add_between(span.end, index < spans.size() ? spans[index].begin : log.size(), index, index);
   }
   return points;
 }
@@ -56,12 +67,11 @@ Result<Recording> Record(ShapedPool& pool, const Workload& workload) {
   const auto run = [&]() -> Result<Recording> {
     State state;
     MIRDAX_ASSIGN(const auto mounted, pool.Mount(&state));
-    Recording recording{
-        .history = History(std::move(state), pool.shape().sync_always), .log = {}, .spans = {}};
+    Recording recording{.history = History(std::move(state), pool.shape().sync_always)};
     Executor executor(mounted->volume());
     for (const Operation& operation : workload.operations) {
       const size_t begin = region.log_size();
-      MIRDAX_TRY(Step(*mounted, executor, recording, operation, pool.shape().scarce()));
+      MIRDAX_TRY(DoStep(*mounted, executor, recording.history, operation, pool.shape().scarce()));
       recording.spans.push_back({begin, region.log_size()});
     }
     return recording;

@@ -234,22 +234,29 @@ const Shape* FindShape(std::string_view name) {
   return shape == Shapes().end() ? nullptr : &*shape;
 }
 
-Result<std::unique_ptr<ShapedPool>> ShapedPool::Build(const Shape& shape) {
+Result<std::unique_ptr<ShapedPool>> ShapedPool::Build(
+    const Shape& shape, const std::function<Status(ImageRegion&)>& finish) {
   MIRDAX_ASSIGN(auto region, Format(shape));
   State state;
   if (Status built = BuildOn(*region, shape, state); !built) {
     return Fail(ErrorCode::kInvalid, "shape {}: {}", shape.name, built.error().message);
   }
+  if (finish) MIRDAX_TRY(finish(*region));
   // A fresh region, so that levels begin with what was built.
   MIRDAX_ASSIGN(region, ImageRegion::Create(region->memory()));
   return std::unique_ptr<ShapedPool>(new ShapedPool(shape, std::move(region), std::move(state)));
 }
 
-Result<std::unique_ptr<MountedImage>> ShapedPool::Mount(State* state) {
+Result<std::unique_ptr<MountedImage>> ShapedPool::Mount(State* state, const Connect& connect) {
   *state = state_;
   MIRDAX_ASSIGN(auto mounted, MountedImage::Open(*region_));
   MIRDAX_TRY(mounted->Recover());
-  MIRDAX_TRY(mounted->Mount(shape_.sync_always));
+  if (connect) {
+    MIRDAX_ASSIGN(auto sink, connect(*mounted));
+    MIRDAX_TRY(mounted->Mount(std::move(sink), shape_.sync_always));
+  } else {
+    MIRDAX_TRY(mounted->Mount(shape_.sync_always));
+  }
   Builder builder(*mounted, *state);
   MIRDAX_TRY(builder.DoAll(shape_.prelude));
   if (shape_.journal_used) MIRDAX_TRY(builder.UseJournal(*shape_.journal_used));

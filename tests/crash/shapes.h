@@ -2,6 +2,7 @@
 // The volumes that workloads start on: small, and each awkward in its own way.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,15 +47,19 @@ const Shape* FindShape(std::string_view name);  // null: there is none
 // Threads: one at a time.
 class ShapedPool {
  public:
-  // Errors: an operation of the shape failed.
-  static Result<std::unique_ptr<ShapedPool>> Build(const Shape& shape);
+  // `finish` may change the pool further, once it is unmounted.
+  // Errors: an operation of the shape failed, or `finish`.
+  static Result<std::unique_ptr<ShapedPool>> Build(
+      const Shape& shape, const std::function<Status(ImageRegion&)>& finish = {});
 
   ImageRegion& region() { return *region_; }
   const Shape& shape() const noexcept { return shape_; }
 
+  // Makes, of a recovered image, what its mount sends its batches to.
+  using Connect = std::function<Result<std::unique_ptr<ReplicationSink>>(MountedImage&)>;
   // Mounts the pool and does the shape's prelude. Whatever is stored belongs to the region's level
   // of the caller. `state` becomes the model of what is there, all of it durable.
-  Result<std::unique_ptr<MountedImage>> Mount(State* state);
+  Result<std::unique_ptr<MountedImage>> Mount(State* state, const Connect& connect = {});
 
  private:
   ShapedPool(const Shape& shape, std::unique_ptr<ImageRegion> region, State state)

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/crash/set_recording.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "fs/pmem/private_store.h"
+#include "replicator/epochs.h"
+#include "tests/crash/durable_private.h"
+#include "tools/ctl/promote.h"
+
+namespace mirdax::crash {
+namespace {
+
+constexpr std::string_view kNames[] = {"steady", "lost", "back", "fenced"};
+
+// Which operation the scenario meets, and how.
+struct Plan {
+  ReplicaOptions replicas;
+  size_t operation = 0;                 // index; before it begins
+  size_t deliveries = 0;                // that still happen then
+  bool freezes = false;                 // the mirror falls silent, instead of breaking off
+  std::optional<size_t> remount_after;  // index of an operation
+};
+
+bool HasHandles(const Workload& workload) {
+  return std::ranges::any_of(workload.operations, [](const Operation& operation) {
+    return operation.path.starts_with('@') || operation.kind == OpKind::kOpen ||
+           operation.kind == OpKind::kTmpfile || operation.kind == OpKind::kUnmount;
+  });
+}
+
+// May add a sync to `workload`, before it is mounted again.
+Plan MakePlan(Workload& workload, Scenario scenario, uint64_t seed) {
+  std::mt19937_64 random(std::hash<std::string>{}(PrintWorkload(workload)) ^ seed);
+  constexpr size_t kInlineLimits[] = {0, 256, 16384};
+  constexpr ApplyMoment kApplies[] = {ApplyMoment::kWhenSpaceWaits, ApplyMoment::kAfterEachBatch,
+                                      ApplyMoment::kAtEachWrite};
+  Plan plan;
+  plan.replicas = {.seed = seed,
+                   .inline_limit = kInlineLimits[random() % std::size(kInlineLimits)],
+                   .apply = kApplies[random() % std::size(kApplies)]};
+  const size_t count = workload.operations.size();
+  if (count == 0) return plan;
+  plan.operation = random() % count;
+  plan.deliveries = random() % 5;
+  plan.freezes = random() % 3 == 0;
+  if (scenario == Scenario::kFenced && HasHandles(workload)) plan.operation = count;
+  if (scenario == Scenario::kBack && !HasHandles(workload)) {
+    plan.remount_after = plan.operation + 1 + random() % (count - plan.operation);
+    workload.operations.insert(
+        workload.operations.begin() + static_cast<ptrdiff_t>(*plan.remount_after),
+        Operation{.kind = OpKind::kSyncAll});
+  }
+  return plan;
+}
+
+struct Ends {  // of the logs
+  size_t primary = 0;
+  std::vector<size_t> mirrors;
+};
+
+struct Step {
+  Ends begin;
+  Ends end;
+};
+
+struct Timeline {
+  std::vector<Step> operations;
+  std::optional<Step> remount;
+};
+
+// Possible on every volume, however full.
+Operation ChangeRoot(uint32_t mode) { return {.kind = OpKind::kChmod, .path = "/", .mode = mode}; }
+
+// A run in the making.
+class Run {
+ public:
+  Run(MirroredPool& set, Scenario scenario, const Plan& plan, Timeline& timeline)
+      : set_(set),
+        scenario_(scenario),
+        plan_(plan),
+        timeline_(timeline),
+        replicas_(set.mirrors(), plan.replicas) {}
+
+  Result<SetRecording> Do(const Workload& workload);
+
+ private:
+  bool sync_always() const { return set_.primary().shape().sync_always; }
+  Ends Now() const;
+  Result<std::unique_ptr<ReplicationSink>> Connect(MountedImage& primary);
+  Status DoAll(const Workload& workload);
+  void Disturb(size_t index);
+  Status CheckMirrors() const;
+  Status Remount();
+  Status Fence();
+  Status PromoteFirst(std::unique_ptr<MountedImage>& promoted);
+  Status CheckStale();
+
+  MirroredPool& set_;
+  const Scenario scenario_;
+  const Plan plan_;
+  Timeline& timeline_;
+  ReplicaSet replicas_;
+  std::unique_ptr<MountedImage> mounted_;
+  std::unique_ptr<Executor> executor_;
+  ReplicaSet::Replication* replication_ = nullptr;  // mounted_ owns it
+  std::optional<History> history_;
+};
+
+Ends Run::Now() const {
+  Ends ends{set_.primary().region().log_size(), {}};
+  for (const auto& mirror : set_.mirrors()) ends.mirrors.push_back(mirror->log_size());
+  return ends;
+}
+
+Result<std::unique_ptr<ReplicationSink>> Run::Connect(MountedImage& primary) {
+  MIRDAX_ASSIGN(auto connected, replicas_.Connect(primary));
+  replication_ = connected.get();
+  return std::unique_ptr<ReplicationSink>(std::move(connected));
+}
+
+void Run::Disturb(size_t index) {
+  if (index != plan_.operation) return;
+  if (scenario_ != Scenario::kLost && scenario_ != Scenario::kBack) return;
+  sim::SimNode& node = replicas_.node(1);
+  if (plan_.freezes) {
+    node.set_frozen(true);
+  } else {
+    node.CutAfter(plan_.deliveries);
+  }
+}
+
+// S1
+Status Run::CheckMirrors() const {
+  const bool all = scenario_ == Scenario::kSteady || timeline_.remount;
+  const size_t sound = all ? set_.mirrors().size() : 1;
+  for (size_t i = 0; i < sound; ++i) {
+    if (const std::string why = replication_->WhyOut(i); !why.empty())
+      return Fail(ErrorCode::kCorrupt, "mirror {} left the in-sync list: {}", i, why);
+  }
+  return {};
+}
+
+Status Run::Remount() {
+  Step step{.begin = Now(), .end = {}};
+  executor_.reset();
+  MIRDAX_TRY(mounted_->volume().Unmount());
+  mounted_.reset();
+  MIRDAX_TRY(replicas_.ApplyAll());
+  replicas_.node(1).CutAfter(SIZE_MAX);
+  replicas_.node(1).set_cut(false);
+  replicas_.node(1).set_frozen(false);
+  replicas_.Stop(1);
+  MIRDAX_TRY(replicas_.Serve());
+  MIRDAX_ASSIGN(mounted_, MountedImage::Open(set_.primary().region()));
+  MIRDAX_TRY(mounted_->Recover());
+  MIRDAX_ASSIGN(auto sink, Connect(*mounted_));
+  MIRDAX_TRY(mounted_->Mount(std::move(sink), sync_always()));
+  executor_ = std::make_unique<Executor>(mounted_->volume());
+  step.end = Now();
+  timeline_.remount = std::move(step);
+  return CheckMirrors();
+}
+
+Status Run::PromoteFirst(std::unique_ptr<MountedImage>& promoted) {
+  replicas_.Stop(0);
+  MIRDAX_ASSIGN(promoted, MountedImage::Open(*set_.mirrors()[0]));
+  SeededRandom random(77);
+  MIRDAX_TRY(
+      ctl::Promote(promoted->pool(), promoted->private_store(), false, promoted->clock(), random));
+  MIRDAX_ASSIGN(auto sink, replicas_.Connect(*promoted, 1));
+  MIRDAX_TRY(promoted->Mount(std::move(sink)));
+  Executor executor(promoted->volume());
+  MIRDAX_TRY(executor.Do(ChangeRoot(0701)));
+  MIRDAX_TRY(executor.Do({.kind = OpKind::kSyncAll}));
+  return replicas_.ApplyAll();  // so that only an old primary's bytes can come
+}
+
+// S3
+Status Run::CheckStale() {
+  const bool changed = executor_->Do(ChangeRoot(0702)).has_value();
+  if ((changed && sync_always()) || executor_->Do({.kind = OpKind::kSyncAll}))
+    return Fail(ErrorCode::kCorrupt, "a primary acknowledges a sync after its mirror was promoted");
+  executor_.reset();
+  mounted_.reset();
+  MIRDAX_ASSIGN(mounted_, MountedImage::Open(set_.primary().region()));
+  MIRDAX_TRY(mounted_->Recover());
+  if (replicas_.Connect(*mounted_, 1))
+    return Fail(ErrorCode::kCorrupt, "the mirror of a promoted copy lets its old primary in");
+  return {};
+}
+
+Status Run::Fence() {
+  std::unique_ptr<MountedImage> promoted;
+  MIRDAX_TRY(PromoteFirst(promoted));
+  const uint64_t first = set_.mirrors()[0]->Hash();
+  const uint64_t second = set_.mirrors()[1]->Hash();
+  Status judged = CheckStale();
+  if (judged && (set_.mirrors()[0]->Hash() != first || set_.mirrors()[1]->Hash() != second))
+    judged = Fail(ErrorCode::kCorrupt, "a primary changes a mirror that a promoted copy has");
+  return judged;
+}
+
+Status Run::DoAll(const Workload& workload) {
+  for (size_t i = 0; i < workload.operations.size(); ++i) {
+    if (scenario_ == Scenario::kFenced && i == plan_.operation) return Fence();
+    if (plan_.remount_after && i == *plan_.remount_after + 1) MIRDAX_TRY(Remount());
+    Disturb(i);
+    Step step{.begin = Now(), .end = {}};
+    MIRDAX_TRY(DoStep(*mounted_, *executor_, *history_, workload.operations[i],
+                      set_.primary().shape().scarce()));
+    MIRDAX_TRY(CheckMirrors());
+    step.end = Now();
+    timeline_.operations.push_back(std::move(step));
+  }
+  if (plan_.remount_after && *plan_.remount_after + 1 == workload.operations.size())
+    MIRDAX_TRY(Remount());
+  // What the mirrors do by themselves comes last.
+  return replicas_.ApplyAll();
+}
+
+Result<SetRecording> Run::Do(const Workload& workload) {
+  MIRDAX_TRY(replicas_.Serve());
+  State state;
+  MIRDAX_ASSIGN(mounted_, set_.primary().Mount(
+                              &state, [this](MountedImage& image) { return Connect(image); }));
+  history_.emplace(std::move(state), sync_always());
+  executor_ = std::make_unique<Executor>(mounted_->volume());
+  MIRDAX_TRY(DoAll(workload));
+  SetRecording recording{.workload = workload, .mirrors = {}, .epochs = {}};
+  if (scenario_ == Scenario::kFenced) return recording;
+  for (const EpochEntry& entry : HistoryOf(mounted_->private_store().Get()))
+    recording.epochs.push_back(entry.epoch);
+  for (size_t i = 0; i < set_.mirrors().size(); ++i) {
+    Recording& mirror = recording.mirrors.emplace_back(Recording{.history = *history_});
+    mirror.log = set_.mirrors()[i]->TakeLog();
+    mirror.posts = replicas_.TakePosts(i);
+    for (const Step& step : timeline_.operations)
+      mirror.spans.push_back({step.begin.mirrors[i], step.end.mirrors[i]});
+  }
+  return recording;
+}
+
+// From when to when, during the remount, the mirror was not on the list that the primary durably
+// had.
+Status FindFill(const Step& remount, DurablePrivate& primary,
+                const std::vector<RegionEvent>& primary_log, const PrivateBlock& copy,
+                Recording& mirror) {
+  bool listed = mirror.listed.empty() || mirror.listed.back();
+  if (!listed) mirror.fill_begin = primary_log[remount.begin.primary - 1].sequence;
+  for (size_t at = remount.begin.primary; at < remount.end.primary; ++at) {
+    if (primary_log[at].kind != RegionEvent::Kind::kDrain) continue;
+    MIRDAX_ASSIGN(const PrivateBlock block, primary.After(at + 1));
+    if (std::exchange(listed, ListsInSync(block, copy)) == listed) continue;
+    (listed ? mirror.fill_end : mirror.fill_begin) = primary_log[at].sequence;
+  }
+  if (!listed) mirror.fill_end = ~uint64_t{0};
+  return {};
+}
+
+// Fills in what the durable lists say of a mirror; S2.
+Status FindLists(MirroredPool& set, size_t number, const Timeline& timeline,
+                 const std::vector<RegionEvent>& primary_log, Recording& mirror) {
+  DurablePrivate primary(set.primary().region(), primary_log);
+  DurablePrivate copy(*set.mirrors()[number], mirror.log);
+  MIRDAX_ASSIGN(PrivateBlock block, copy.After(0));
+  const auto& remount = timeline.remount;
+  bool filled = !remount;
+  for (const Step& step : timeline.operations) {
+    if (!filled && remount->end.primary <= step.begin.primary) {
+      MIRDAX_TRY(FindFill(*remount, primary, primary_log, block, mirror));
+      filled = true;
+    }
+    MIRDAX_ASSIGN(const PrivateBlock list, primary.After(step.end.primary));
+    MIRDAX_ASSIGN(block, copy.After(step.end.mirrors[number]));
+    mirror.listed.push_back(ListsInSync(list, block));
+    if (mirror.listed.back() && CurrentEpoch(list) != CurrentEpoch(block))
+      return Fail(ErrorCode::kCorrupt,
+                  "operation {} returned in epoch {}, and mirror {}, in sync, is durably in {}",
+                  mirror.listed.size(), ToString(CurrentEpoch(list)), number,
+                  ToString(CurrentEpoch(block)));
+  }
+  if (filled) return {};
+  return FindFill(*remount, primary, primary_log, block, mirror);
+}
+
+}  // namespace
+
+std::string_view NameOf(Scenario scenario) noexcept {
+  return kNames[static_cast<size_t>(scenario)];
+}
+
+std::optional<Scenario> FindScenario(std::string_view name) noexcept {
+  for (const Scenario scenario : kScenarios)
+    if (NameOf(scenario) == name) return scenario;
+  return std::nullopt;
+}
+
+size_t MirrorsOf(Scenario scenario) noexcept { return scenario == Scenario::kSteady ? 1 : 2; }
+
+Result<SetRecording> RecordSet(MirroredPool& set, const Workload& workload, Scenario scenario,
+                               uint64_t seed) {
+  Workload ran = workload;
+  const Plan plan = MakePlan(ran, scenario, seed);
+  ImageRegion& primary = set.primary().region();
+  uint64_t events = 0;
+  const auto begin = [&](ImageRegion& region) {
+    region.Begin();
+    region.StartLog(&events);
+  };
+  const auto end = [](ImageRegion& region) {
+    std::vector<RegionEvent> log = region.TakeLog();
+    region.Undo();
+    return log;
+  };
+  begin(primary);
+  for (const auto& mirror : set.mirrors()) begin(*mirror);
+  Timeline timeline;
+  Result<SetRecording> recording = Run(set, scenario, plan, timeline).Do(ran);
+  const std::vector<RegionEvent> primary_log = end(primary);
+  for (const auto& mirror : set.mirrors()) end(*mirror);
+  if (!recording) return recording;
+  for (size_t i = 0; i < recording->mirrors.size(); ++i)
+    MIRDAX_TRY(FindLists(set, i, timeline, primary_log, recording->mirrors[i]));
+  return recording;
+}
+
+}  // namespace mirdax::crash
