@@ -231,8 +231,8 @@ Result<SetRecording> Run::Do(const Workload& workload) {
   MIRDAX_TRY(DoAll(workload));
   SetRecording recording{.workload = workload, .mirrors = {}, .epochs = {}};
   if (scenario_ == Scenario::kFenced) return recording;
-  for (const EpochEntry& entry : HistoryOf(mounted_->private_store().Get()))
-    recording.epochs.push_back(entry.epoch);
+  const PrivateBlock block = mounted_->private_store().Get();
+  for (const EpochEntry& entry : HistoryOf(block)) recording.epochs.push_back(entry.epoch);
   for (size_t i = 0; i < set_.mirrors().size(); ++i) {
     Recording& mirror = recording.mirrors.emplace_back(Recording{.history = *history_});
     mirror.log = set_.mirrors()[i]->TakeLog();
