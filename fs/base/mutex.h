@@ -8,6 +8,8 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "fs/base/thread_schedule.h"
+
 #if defined(__clang__)
 #define MIRDAX_ANNOTATE(x) __attribute__((x))
 #else
@@ -31,23 +33,69 @@
 
 namespace mirdax {
 
+namespace internal {
+
+// Locks of threads with a schedule: nobody ever blocks in the kernel.
+template <typename TryLock>
+void LockInTurn(const void* lock, const TryLock& try_lock) {
+  thread_schedule->Step();
+  while (!try_lock()) thread_schedule->Await(lock, ThreadSchedule::Obstacle::kLock);
+}
+inline void UnlockedInTurn(const void* lock) {
+  thread_schedule->Released(lock);
+  thread_schedule->Step();
+}
+
+}  // namespace internal
+
 class MIRDAX_CAPABILITY("mutex") Mutex {
  public:
-  void lock() MIRDAX_ACQUIRE() { mutex_.lock(); }
-  void unlock() MIRDAX_RELEASE() { mutex_.unlock(); }
+  void lock() MIRDAX_ACQUIRE() {
+    if (thread_schedule == nullptr) [[likely]] {
+      mutex_.lock();
+    } else {
+      internal::LockInTurn(this, [this] { return mutex_.try_lock(); });
+    }
+  }
+  void unlock() MIRDAX_RELEASE() {
+    mutex_.unlock();
+    if (thread_schedule != nullptr) [[unlikely]]
+      internal::UnlockedInTurn(this);
+  }
   bool try_lock() MIRDAX_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
 
  private:
+  friend class CondVar;
   std::mutex mutex_;
 };
 
 class MIRDAX_CAPABILITY("shared_mutex") SharedMutex {
  public:
-  void lock() MIRDAX_ACQUIRE() { mutex_.lock(); }
-  void unlock() MIRDAX_RELEASE() { mutex_.unlock(); }
+  void lock() MIRDAX_ACQUIRE() {
+    if (thread_schedule == nullptr) [[likely]] {
+      mutex_.lock();
+    } else {
+      internal::LockInTurn(this, [this] { return mutex_.try_lock(); });
+    }
+  }
+  void unlock() MIRDAX_RELEASE() {
+    mutex_.unlock();
+    if (thread_schedule != nullptr) [[unlikely]]
+      internal::UnlockedInTurn(this);
+  }
   bool try_lock() MIRDAX_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
-  void lock_shared() MIRDAX_ACQUIRE_SHARED() { mutex_.lock_shared(); }
-  void unlock_shared() MIRDAX_RELEASE_SHARED() { mutex_.unlock_shared(); }
+  void lock_shared() MIRDAX_ACQUIRE_SHARED() {
+    if (thread_schedule == nullptr) [[likely]] {
+      mutex_.lock_shared();
+    } else {
+      internal::LockInTurn(this, [this] { return mutex_.try_lock_shared(); });
+    }
+  }
+  void unlock_shared() MIRDAX_RELEASE_SHARED() {
+    mutex_.unlock_shared();
+    if (thread_schedule != nullptr) [[unlikely]]
+      internal::UnlockedInTurn(this);
+  }
 
  private:
   std::shared_mutex mutex_;
@@ -89,18 +137,40 @@ class MIRDAX_SCOPED_CAPABILITY ReadLock {
 };
 
 // A condition variable for Mutex. Wait() is called in a loop that tests the condition, with the
-// mutex held.
+// mutex held. WaitFor() knows no schedule: it is for threads that wait for real time.
 class CondVar {
  public:
-  void Wait(Mutex& mutex) MIRDAX_REQUIRES(mutex) { cv_.wait(mutex); }
+  void Wait(Mutex& mutex) MIRDAX_REQUIRES(mutex) {
+    if (thread_schedule == nullptr) [[likely]] {
+      cv_.wait(mutex);
+    } else {
+      WaitInTurn(mutex);
+    }
+  }
   // False when `timeout` passed first.
   bool WaitFor(Mutex& mutex, std::chrono::nanoseconds timeout) MIRDAX_REQUIRES(mutex) {
     return cv_.wait_for(mutex, timeout) == std::cv_status::no_timeout;
   }
-  void NotifyOne() { cv_.notify_one(); }
-  void NotifyAll() { cv_.notify_all(); }
+  void NotifyOne() {
+    cv_.notify_one();
+    if (thread_schedule != nullptr) [[unlikely]]
+      thread_schedule->Released(this);
+  }
+  void NotifyAll() {
+    cv_.notify_all();
+    if (thread_schedule != nullptr) [[unlikely]]
+      thread_schedule->Released(this);
+  }
 
  private:
+  // No step between the unlocking and the waiting: a notification there would be lost.
+  void WaitInTurn(Mutex& mutex) {
+    mutex.mutex_.unlock();
+    thread_schedule->Released(&mutex);
+    thread_schedule->Await(this, ThreadSchedule::Obstacle::kCondition);
+    internal::LockInTurn(&mutex, [&mutex] { return mutex.mutex_.try_lock(); });
+  }
+
   std::condition_variable_any cv_;
 };
 
