@@ -237,6 +237,7 @@ Result<bool> BitmapAllocator::IsInodeInUse(Ino ino) {
 // --- quarantine ---
 
 void BitmapAllocator::Quarantine(TxId tx, BitmapGroup& group, BitRun run, bool inode) {
+  if (Mutated(Mutant::kQuarantineEndsEarly)) --tx;
   (inode ? quarantined_inodes_ : quarantined_blocks_) += run.length;
   MutexLock lock(quarantine_mutex_);
   if (!quarantine_.empty()) {

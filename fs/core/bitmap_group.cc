@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fs/base/check.h"
+#include "fs/base/mutant.h"
 
 namespace mirdax {
 namespace {
@@ -111,6 +112,10 @@ Result<BitRun> BitmapGroup::Reserve(uint32_t count, std::optional<uint32_t> goal
     }
   }
   if (run.length == 0) return run;
+  if (Mutated(Mutant::kFoundNotHeld)) {
+    mutex_.unlock();
+    mutex_.lock();
+  }
   SetBusy(run);
   free_.fetch_sub(run.length, std::memory_order_relaxed);
   hint_ = run.start + run.length;

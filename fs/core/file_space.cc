@@ -12,6 +12,13 @@ constexpr uint32_t kStepCredits = kExtentCredits + kInodeCredits + kOrphanCredit
 // One transaction maps at most this much, so that it touches few bitmap blocks.
 constexpr uint64_t kBlocksPerStep = 2 * kBlocksPerGroup;
 
+// For what may as well become durable later, when there is space again.
+Status UnlessFull(Status stored) {
+  const bool full = !stored && (stored.error().code == ErrorCode::kBusy ||
+                                stored.error().code == ErrorCode::kNoSpace);
+  return full ? Status() : stored;
+}
+
 }  // namespace
 
 void FileSpace::DropPending(Inode& inode, uint64_t first, uint64_t end) {
@@ -31,18 +38,32 @@ void FileSpace::ForgetDirty(Inode& inode, uint64_t first) {
 Status FileSpace::Resize(Inode& inode, uint64_t size) {
   if (size > kMaxFileSize) return Fail(ErrorCode::kFileTooBig);
   MIRDAX_TRY(FinishTrim(inode));
-  if (size < inode.size) MIRDAX_TRY(Shrink(inode, size));
-  if (size > inode.size) MIRDAX_TRY(writer_.Grow(inode, size));
+  // Others' commits may come between the transactions below: what was written before goes first,
+  // and the first that shows the new size has the new times too.
+  MIRDAX_TRY(StoreEarlier(inode, size));
+  const uint64_t old_size = inode.size;
+  const InodeDisk old = inode.disk;
   volume_.Touch(inode.disk, {kMtime, kCtime});
+  Status resized;
+  if (size < inode.size) resized = Shrink(inode, size);
+  if (size > inode.size) resized = writer_.Grow(inode, size);
+  if (!resized) {
+    if (inode.size == old_size) {  // nothing was changed
+      inode.disk.seconds = old.seconds;
+      inode.disk.nanoseconds = old.nanoseconds;
+    }
+    return resized;
+  }
   inode.attributes_dirty = true;
   volume_.cache.MarkDirty(inode);
   // A new size is a change of names and attributes: it is in the running transaction on return.
-  Status stored = syncer_.Store(inode, false);
-  if (!stored && stored.error().code != ErrorCode::kBusy &&
-      stored.error().code != ErrorCode::kNoSpace) {
-    return stored;
-  }
-  return {};
+  return UnlessFull(syncer_.Store(inode, false));
+}
+
+Status FileSpace::StoreEarlier(Inode& inode, uint64_t size) {
+  const std::optional<PendingExtent> first = inode.pending.FindAtOrAfter(0);
+  if (!first || first->file_block >= BlocksFor(size)) return syncer_.StoreDirty(inode);
+  return UnlessFull(syncer_.Store(inode, false));
 }
 
 Status FileSpace::Shrink(Inode& inode, uint64_t size) {
@@ -99,7 +120,8 @@ Status FileSpace::Trim(Inode& inode, uint64_t size) {
     DropPending(inode, end, kMaxFileBlocks);
     ForgetDirty(inode, end);
     inode.size = size;
-    inode.disk.size = std::min(inode.disk.size, size);
+    const bool stored = inode.pending.empty() && inode.dirty.empty();
+    inode.disk.size = stored ? size : std::min(inode.disk.size, size);
     const bool done = next >= kMaxFileBlocks;
     if (!done) {
       MIRDAX_TRY(volume_.OrAbort(tx, volume_.orphan_list.Add(tx, inode.disk)));

@@ -43,6 +43,8 @@ class FileSpace {
   void ForgetDirty(Inode& inode, uint64_t first) MIRDAX_REQUIRES(inode.mutex);
 
  private:
+  // What was written before a change of size: all that is to stay, or only what was overwritten.
+  Status StoreEarlier(Inode& inode, uint64_t size) MIRDAX_REQUIRES(inode.mutex);
   Status Shrink(Inode& inode, uint64_t size) MIRDAX_REQUIRES(inode.mutex);
   Status ReplaceTail(Inode& inode, uint64_t size, const Segment& tail) MIRDAX_REQUIRES(inode.mutex);
   Status Punch(Inode& inode, uint64_t begin, uint64_t end) MIRDAX_REQUIRES(inode.mutex);

@@ -137,7 +137,11 @@ Status JournalledTransactions::Commit(TxId id) {
       MutexLock lock(mutex_);
       MIRDAX_CHECK(id <= running_);
       // One leader commits for all: most callers find their transaction done when it is.
-      while (committed_ < id && !shut_down() && led_by_someone_) led_.Wait(mutex_);
+      if (Mutated(Mutant::kCommitUnderWay) && led_by_someone_) return {};
+      while (committed_ < id && !shut_down() && led_by_someone_) {
+        led_.Wait(mutex_);
+        if (Mutated(Mutant::kWaiterNotInBatch) && !led_by_someone_) return {};
+      }
       if (committed_ >= id) return {};
       if (shut_down()) return Fail(WhyDown());
       led_by_someone_ = true;
@@ -192,7 +196,7 @@ Result<JournalledTransactions::Closed> JournalledTransactions::Close() {
   {
     MutexLock lock(mutex_);
     closing_ = true;
-    while (live_ > 0) idle_.Wait(mutex_);
+    while (live_ > 0 && !Mutated(Mutant::kCloseAmidOperation)) idle_.Wait(mutex_);
     closed.id = running_;
     closed.from = commit_;
   }
@@ -401,11 +405,13 @@ void JournalledTransactions::ShutDown(const Error& why) {
 TransactionStats JournalledTransactions::stats() const {
   MutexLock lock(mutex_);
   const uint64_t used = std::min(UsedBytes(), geometry_.journal.length);
+  // What is being closed is not dirty any more, and not committed yet.
+  const bool closing = closing_ && !Mutated(Mutant::kClosingForgotten);
   return {.commit = commit_,
           .tail = tail_,
           .journal_free = geometry_.journal.length - used,
           .committed = committed_,
-          .newest = overlay_.dirty_lines() > 0 ? running_ : running_ - 1,
+          .newest = closing || overlay_.dirty_lines() > 0 ? running_ : running_ - 1,
           .commits = commits_};
 }
 

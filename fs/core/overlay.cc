@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "fs/base/mutant.h"
 #include "fs/format/checksums.h"
 
 namespace mirdax {
@@ -145,7 +146,8 @@ void Overlay::Release(const Blocks& blocks) {
     Shard& shard = ShardOf(buffer->block);
     MutexLock lock(shard.mutex);
     --buffer->in_flight;
-    if (buffer->in_flight == 0 && !buffer->listed) shard.blocks.erase(buffer->block);
+    const bool clean = !buffer->listed || Mutated(Mutant::kOverlayForgetsNewer);
+    if (buffer->in_flight == 0 && clean) shard.blocks.erase(buffer->block);
   }
 }
 

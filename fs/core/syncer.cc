@@ -21,6 +21,9 @@ constexpr size_t kMaxDirtyInodes = 16384;
 // One transaction maps at most this much, so that it touches few bitmap blocks.
 constexpr uint64_t kBlocksPerStep = 2 * kBlocksPerGroup;
 constexpr uint32_t kStoreCredits = kExtentCredits + kInodeCredits + 4;
+// ... and so many extents: the paths to them in the tree are mostly the same.
+constexpr uint64_t kExtentsPerStep = 8;
+constexpr uint32_t kMoreCredits = kExtentCredits / 4;
 
 }  // namespace
 
@@ -71,9 +74,7 @@ void Syncer::Run() {
   }
 }
 
-Status Syncer::StoreExtent(Inode& inode, const PendingExtent& extent) {
-  PendingAccount account(volume_, inode);
-  MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStoreCredits));
+Result<uint64_t> Syncer::StoreExtent(Tx& tx, Inode& inode, const PendingExtent& extent) {
   Result<uint64_t> done;
   if (extent.kind == PendingKind::kReserved) {
     done = volume_.extents.Map(
@@ -89,18 +90,38 @@ Status Syncer::StoreExtent(Inode& inode, const PendingExtent& extent) {
   }
   tx.AddData({extent.pool_block * kBlockSize, blocks * kBlockSize});
   inode.pending.Take(extent.file_block, *done);
+  return blocks;
+}
+
+Status Syncer::StoreStep(Inode& inode) {
+  PendingAccount account(volume_, inode);
+  const uint64_t most = std::min<uint64_t>(inode.pending.count(), kExtentsPerStep);
+  const auto more = static_cast<uint32_t>(most - 1);
+  MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStoreCredits + more * kMoreCredits));
+  uint64_t blocks = 0;
+  Status stored;
+  for (uint64_t i = 0; i < most && stored && blocks < kBlocksPerStep; ++i) {
+    std::optional<PendingExtent> extent = inode.pending.FindAtOrAfter(0);
+    if (!extent) break;
+    extent->length = std::min(extent->length, kBlocksPerStep - blocks);
+    const Result<uint64_t> done = StoreExtent(tx, inode, *extent);
+    if (done) {
+      blocks += *done;
+    } else {
+      stored = Fail(done.error());
+    }
+  }
+  if (blocks == 0) return stored;
   // Everything below the first block that still waits is mapped or a hole.
   const std::optional<PendingExtent> rest = inode.pending.FindAtOrAfter(0);
   const uint64_t covered = rest ? rest->file_block * kBlockSize : inode.size;
   inode.disk.size = std::max(inode.disk.size, std::min(inode.size, covered));
-  return volume_.WriteInode(tx, inode);
+  MIRDAX_TRY(volume_.WriteInode(tx, inode));
+  return stored;
 }
 
 Status Syncer::StorePending(Inode& inode) {
-  while (std::optional<PendingExtent> extent = inode.pending.FindAtOrAfter(0)) {
-    extent->length = std::min(extent->length, kBlocksPerStep);
-    MIRDAX_TRY(StoreExtent(inode, *extent));
-  }
+  while (!inode.pending.empty()) MIRDAX_TRY(StoreStep(inode));
   return {};
 }
 
@@ -165,7 +186,13 @@ Status Syncer::Sync(Ino ino, bool data_only) {
   if (Mutated(Mutant::kSyncWithoutNames)) return volume_.transactions->Commit(last);
   if (Mutated(Mutant::kSyncOfCleanFile) && last == 0) return {};
   // Names changed earlier become durable with any sync.
-  return volume_.transactions->Commit(std::max(last, volume_.transactions->stats().newest));
+  const Status committed =
+      volume_.transactions->Commit(std::max(last, volume_.transactions->stats().newest));
+  if (Mutated(Mutant::kDirtyClearedLate)) {
+    WriteLock lock(inode->mutex);
+    inode->dirty.Clear();
+  }
+  return committed;
 }
 
 Status Syncer::SyncAll() {

@@ -3,7 +3,8 @@
 //
 //  S1 (R1) blocks are mapped, or stored in place, only in a transaction that was given their bytes
 //     with AddData(): a record never points at data that is not durable.
-//  S2 size reaches disk.size only with the blocks below it (Inode, N2).
+//  S2 size reaches disk.size only with the blocks below it (Inode, N2); with as many of them as one
+//     transaction takes at once, so that a crash shows no size that only some of the writes make.
 //  S3 a sync that failed stays failed: what is not yet in a transaction stays dirty, and a failed
 //     commit stops the filesystem.
 #pragma once
@@ -31,6 +32,8 @@ class Syncer {
   // commit. data_only: times alone may stay behind. On failure what was not moved stays as it was;
   // kBusy as Allocator::Reserve.
   Status Store(Inode& inode, bool data_only) MIRDAX_REQUIRES(inode.mutex);
+  // Likewise, but only what was overwritten in place.
+  Status StoreDirty(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
 
   // Durable when it returns: everything the inode held at the call.
   Status Sync(Ino ino, bool data_only);
@@ -42,9 +45,12 @@ class Syncer {
   Status Throttle(Ino ino);
 
  private:
-  Status StoreDirty(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
   Status StorePending(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
-  Status StoreExtent(Inode& inode, const PendingExtent& extent) MIRDAX_REQUIRES(inode.mutex);
+  // The next few pending extents, and the size that they allow, in one transaction.
+  Status StoreStep(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
+  // How many blocks of `extent` were done.
+  Result<uint64_t> StoreExtent(Tx& tx, Inode& inode, const PendingExtent& extent)
+      MIRDAX_REQUIRES(inode.mutex);
   // The pool's bytes behind the inode's dirty ranges.
   Result<std::vector<PoolRange>> DirtyPoolRanges(const Inode& inode)
       MIRDAX_REQUIRES_SHARED(inode.mutex);
