@@ -111,7 +111,7 @@ Checker::Reason Checker::Recover(Moment moment, const CheckDepth& depth, Recover
   const Result<Observation> seen = Observe((*mounted)->volume());
   if (!seen) return Words("reading everything", seen.error());
   watch.Lap(stats_.read_ns);
-  if (Reason bad = oracle_.Judge(*seen, moment)) return bad;
+  if (Reason bad = legal_.Judge(*seen, moment)) return bad;
   watch.Lap(stats_.judge_ns);
   if (!depth.unmount) return std::nullopt;
   if (recovered == nullptr) {  // else crashes after this would be looked at too

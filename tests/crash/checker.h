@@ -46,9 +46,9 @@ struct CheckDepth {
 class Checker {
  public:
   // REQUIRES: all outlive the object. `takeover`: where the image is of a mirror.
-  Checker(ImageRegion& region, const Oracle& oracle, CheckStats& stats,
+  Checker(ImageRegion& region, const LegalStates& legal, CheckStats& stats,
           const Takeover* takeover = nullptr)
-      : region_(region), oracle_(oracle), stats_(stats), takeover_(takeover) {}
+      : region_(region), legal_(legal), stats_(stats), takeover_(takeover) {}
 
   // Why the image that lies in the region is wrong after a crash at `moment`; nothing when it is
   // right. The region is afterwards as it was.
@@ -70,7 +70,7 @@ class Checker {
                     const Recovered& first);
 
   ImageRegion& region_;
-  const Oracle& oracle_;
+  const LegalStates& legal_;
   CheckStats& stats_;
   const Takeover* const takeover_;
 };

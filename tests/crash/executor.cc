@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "tests/crash/pattern.h"
@@ -89,21 +90,23 @@ Status Executor::Rename(const Operation& op) {
   return volume_.Rename(from.dir.ino(), from.name, to.dir.ino(), to.name, flags);
 }
 
+Result<uint64_t> Executor::Append(const Operation& op, Ino file) {
+  const WriteLock lock(DataLock(file));
+  MIRDAX_ASSIGN(const Attributes before, volume_.GetAttributes(file));
+  MIRDAX_TRY(volume_.Append(file, BytesIn(PatternBytes(op.tag, before.size, op.length))));
+  MIRDAX_ASSIGN(const Attributes now, volume_.GetAttributes(file));
+  return now.size - before.size;
+}
+
 Result<uint64_t> Executor::Write(const Operation& op) {
   MIRDAX_ASSIGN(const Held file, Find(op.path));
-  uint64_t offset = op.offset;
+  uint64_t stored = 0;
   if (op.kind == OpKind::kAppend) {
-    MIRDAX_ASSIGN(const Attributes now, volume_.GetAttributes(file.ino()));
-    offset = now.size;
-  }
-  const std::string bytes = PatternBytes(op.tag, offset, op.length);
-  uint64_t stored = op.length;
-  if (op.kind == OpKind::kAppend) {
-    MIRDAX_TRY(volume_.Append(file.ino(), BytesIn(bytes)));
-    MIRDAX_ASSIGN(const Attributes now, volume_.GetAttributes(file.ino()));
-    stored = now.size - offset;
+    MIRDAX_ASSIGN(stored, Append(op, file.ino()));
   } else {
-    MIRDAX_ASSIGN(stored, volume_.Write(file.ino(), offset, BytesIn(bytes)));
+    const ReadLock lock(DataLock(file.ino()));
+    const std::string bytes = PatternBytes(op.tag, op.offset, op.length);
+    MIRDAX_ASSIGN(stored, volume_.Write(file.ino(), op.offset, BytesIn(bytes)));
   }
   if (op.flag == OpFlag::kSync) MIRDAX_TRY(volume_.Fsync(file.ino(), false));
   return stored;
@@ -111,6 +114,7 @@ Result<uint64_t> Executor::Write(const Operation& op) {
 
 Result<uint64_t> Executor::MmapStore(const Operation& op) {
   MIRDAX_ASSIGN(const Held file, Find(op.path));
+  const WriteLock lock(DataLock(file.ino()));
   MIRDAX_ASSIGN(const Attributes now, volume_.GetAttributes(file.ino()));
   const uint64_t end = op.offset + op.length;
   if (S_ISDIR(now.mode)) return Fail(ErrorCode::kIsDirectory);
@@ -133,11 +137,15 @@ Result<uint64_t> Executor::MmapStore(const Operation& op) {
 Result<uint64_t> Executor::Copy(const Operation& op) {
   MIRDAX_ASSIGN(const Held from, Find(op.path));
   MIRDAX_ASSIGN(const Held to, Find(op.other));
+  const WriteLock lock(DataLock(std::min(from.ino(), to.ino())));
+  std::optional<WriteLock> second;
+  if (from.ino() != to.ino()) second.emplace(DataLock(std::max(from.ino(), to.ino())));
   return volume_.CopyRange(from.ino(), op.offset, to.ino(), op.to_offset, op.length);
 }
 
 Status Executor::Space(const Operation& op) {
   MIRDAX_ASSIGN(const Held file, Find(op.path));
+  const ReadLock lock(DataLock(file.ino()));
   const bool keep = op.flag == OpFlag::kKeepSize;
   switch (op.kind) {
     case OpKind::kTruncate: {
@@ -202,6 +210,11 @@ Status Executor::Handle(const Operation& op) {
   MIRDAX_ASSIGN(const Attributes made, volume_.OpenTemporary(file.ino(), op.mode, kRootCaller));
   handles_[op.other] = made.ino;
   return {};
+}
+
+void Executor::CloseAll() {
+  for (const auto& [name, ino] : handles_) volume_.Forget(ino, 1);
+  handles_.clear();
 }
 
 Status Executor::Sync(const Operation& op) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "fs/base/mutex.h"
 #include "fs/core/volume.h"
 #include "tests/crash/workload.h"
 
@@ -14,9 +15,10 @@ namespace mirdax::crash {
 
 // Calls the engine as the kernel would on behalf of system calls: looks names up one by one, holds
 // lookup counts while a file is open, asks for a sync after a write to a file with O_SYNC, writes
-// the whole pages that a mapped store dirtied.
+// the whole pages that a mapped store dirtied. Like the kernel, it lets nobody change the bytes or
+// the size of a file between two calls into the engine that make one system call.
 //
-// Threads: one. Several executors may share a volume.
+// Threads: one, or several that take turns (interleaver.h). Several executors may share a volume.
 class Executor {
  public:
   explicit Executor(Volume& volume) : volume_(volume) {}
@@ -24,6 +26,8 @@ class Executor {
   // Bytes stored by write, append, mmap-store and copy (less than asked for when space ran out);
   // 0 for the others. Errors: the engine's.
   Result<uint64_t> Do(const Operation& operation);
+  // All handles.
+  void CloseAll();
 
  private:
   // An inode that stays while we use it: by one lookup count, given back at the end, or (a handle,
@@ -57,10 +61,14 @@ class Executor {
     std::string name;
   };
 
+  // Of the bytes and the size of a file. Shared by those who change them in one call.
+  SharedMutex& DataLock(Ino ino) { return data_locks_[ino]; }
+
   Result<Held> Find(std::string_view path);
   Result<Place> Locate(std::string_view path);
   Status Made(const Result<Attributes>& made);
 
+  Result<uint64_t> Append(const Operation& op, Ino file);
   Result<uint64_t> Write(const Operation& op);
   Result<uint64_t> MmapStore(const Operation& op);
   Result<uint64_t> Copy(const Operation& op);
@@ -73,6 +81,7 @@ class Executor {
 
   Volume& volume_;
   std::map<std::string, Ino, std::less<>> handles_;  // each holds one lookup count
+  std::map<Ino, SharedMutex> data_locks_;
 };
 
 }  // namespace mirdax::crash

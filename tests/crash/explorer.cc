@@ -7,6 +7,7 @@
 
 #include "tests/crash/current_case.h"
 #include "tests/crash/in_flight.h"
+#include "tests/crash/orders.h"
 #include "tests/crash/subsets.h"
 
 namespace mirdax::crash {
@@ -39,9 +40,23 @@ uint64_t DistinctImages::count() const {
   return hashes_.size();
 }
 
+void DistinctImages::AddInterleaving(const Workload& workload, uint64_t fingerprint) {
+  Workload unscheduled = workload;
+  unscheduled.schedule = 0;
+  const uint64_t hash = std::hash<std::string>{}(PrintWorkload(unscheduled)) ^ fingerprint;
+  MutexLock lock(mutex_);
+  interleavings_.insert(hash);
+}
+
+uint64_t DistinctImages::interleavings() const {
+  MutexLock lock(mutex_);
+  return interleavings_.size();
+}
+
 ExploreStats& ExploreStats::operator+=(const ExploreStats& other) {
   workloads += other.workloads;
   points += other.points;
+  shared_commits += other.shared_commits;
   record_ns += other.record_ns;
   replay_ns += other.replay_ns;
   check += other.check;
@@ -51,7 +66,7 @@ ExploreStats& ExploreStats::operator+=(const ExploreStats& other) {
 struct Explorer::Run {
   const Workload& workload;
   const ExploreOptions& options;
-  const Recording& recording;
+  const std::vector<RegionEvent>& log;
   const std::vector<CrashPoint>& points;
   ImageRegion& region;
   Checker& checker;
@@ -65,7 +80,7 @@ struct Explorer::Run {
 std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
   uint64_t begun = Now();
   const CrashPoint& at = run.points[point];
-  while (run.replayed < at.events) run.in_flight.Replay(run.recording.log[run.replayed++]);
+  while (run.replayed < at.events) run.in_flight.Replay(run.log[run.replayed++]);
   if (at.moment.begun < run.options.first_operation) return std::nullopt;
   if (run.options.point && *run.options.point != point) return std::nullopt;
   ++stats_.points;
@@ -84,7 +99,8 @@ std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
     Land(region, lines, subsets.At(number));
     const uint64_t hash = region.Hash();
     const uint64_t moment = uint64_t{at.moment.begun} << 32 | at.moment.returned;
-    if (!run.checked.insert(hash ^ (moment * 0x9e3779b97f4a7c15U)).second) {
+    const uint64_t open = at.moment.open * 0xbf58476d1ce4e5b9U;
+    if (!run.checked.insert(hash ^ (moment * 0x9e3779b97f4a7c15U) ^ open).second) {
       region.Undo();
       continue;
     }
@@ -118,10 +134,33 @@ std::optional<Failure> Explorer::Explore(const Workload& workload, const Explore
   const uint64_t begun = Now();
   ++stats_.workloads;
   SetCurrentCase(&workload, 0, 0);
+  if (workload.clients() != 0) {
+    const Result<InterleavedRun> run = RecordClients(pool_, workload);
+    stats_.record_ns += Now() - begun;
+    if (run) return ExploreInterleaved(workload, *run, options);
+    return FailedRun(workload, run.error());
+  }
   const Result<Recording> recording = Record(pool_, workload);
   stats_.record_ns += Now() - begun;
   if (recording) return ExploreRecording(workload, *recording, options);
-  Failure failure{.workload = workload, .moment = {}, .reason = recording.error().message};
+  return FailedRun(workload, recording.error());
+}
+
+std::optional<Failure> Explorer::ExploreInterleaved(const Workload& workload,
+                                                    const InterleavedRun& run,
+                                                    const ExploreOptions& options) {
+  const uint64_t begun = Now();
+  stats_.shared_commits += run.shared_commits;
+  distinct_.AddInterleaving(workload, run.interleaving);
+  Orders orders(run);
+  const Status found = orders.Find();
+  stats_.check.judge_ns += Now() - begun;
+  if (!found) return FailedRun(workload, found.error());
+  return ExploreLog(workload, run.log, run.points, orders, options, pool_.region(), nullptr);
+}
+
+Failure Explorer::FailedRun(const Workload& workload, const Error& why) {
+  Failure failure{.workload = workload, .moment = {}, .reason = why.message};
   if (on_failure_) on_failure_(failure, pool_.region().memory());
   return failure;
 }
@@ -129,24 +168,26 @@ std::optional<Failure> Explorer::Explore(const Workload& workload, const Explore
 std::optional<Failure> Explorer::ExploreRecording(const Workload& workload,
                                                   const Recording& recording,
                                                   const ExploreOptions& options) {
-  return ExploreRun(workload, recording, options, pool_.region(), nullptr);
+  return ExploreLog(workload, recording.log, recording.Points(), Oracle(recording.history), options,
+                    pool_.region(), nullptr);
 }
 
 std::optional<Failure> Explorer::ExploreMirror(const Workload& workload, const Recording& recording,
                                                const ExploreOptions& options, ImageRegion& region,
                                                const Takeover& takeover) {
-  return ExploreRun(workload, recording, options, region, &takeover);
+  return ExploreLog(workload, recording.log, recording.Points(), Oracle(recording.history), options,
+                    region, &takeover);
 }
 
-std::optional<Failure> Explorer::ExploreRun(const Workload& workload, const Recording& recording,
-                                            const ExploreOptions& options, ImageRegion& region,
-                                            const Takeover* takeover) {
-  const Oracle oracle(recording.history);
-  Checker checker(region, oracle, stats_.check, takeover);
-  const std::vector<CrashPoint> points = recording.Points();
+std::optional<Failure> Explorer::ExploreLog(const Workload& workload,
+                                            const std::vector<RegionEvent>& log,
+                                            const std::vector<CrashPoint>& points,
+                                            const LegalStates& legal, const ExploreOptions& options,
+                                            ImageRegion& region, const Takeover* takeover) {
+  Checker checker(region, legal, stats_.check, takeover);
   Run run{.workload = workload,
           .options = options,
-          .recording = recording,
+          .log = log,
           .points = points,
           .region = region,
           .checker = checker,

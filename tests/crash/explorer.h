@@ -11,12 +11,14 @@
 
 #include "fs/base/mutex.h"
 #include "tests/crash/checker.h"
+#include "tests/crash/interleaved_run.h"
 #include "tests/crash/recording.h"
 #include "tests/crash/shapes.h"
 
 namespace mirdax::crash {
 
-// The images of all workloads, by hash, so that "distinct" is counted honestly.
+// The images of all workloads, by hash, so that "distinct" is counted honestly; and the runs of
+// workloads with clients, by the turns that they took.
 //
 // Threads: every method by any.
 class DistinctImages {
@@ -24,17 +26,21 @@ class DistinctImages {
   // False when it is known already.
   bool Add(uint64_t hash) MIRDAX_EXCLUDES(mutex_);
   uint64_t count() const MIRDAX_EXCLUDES(mutex_);
+  void AddInterleaving(const Workload& workload, uint64_t fingerprint) MIRDAX_EXCLUDES(mutex_);
+  uint64_t interleavings() const MIRDAX_EXCLUDES(mutex_);
 
  private:
   mutable Mutex mutex_;
   std::unordered_set<uint64_t> hashes_ MIRDAX_GUARDED_BY(mutex_);
+  std::unordered_set<uint64_t> interleavings_ MIRDAX_GUARDED_BY(mutex_);
 };
 
 struct ExploreStats {
   uint64_t workloads = 0;
   uint64_t points = 0;
-  uint64_t record_ns = 0;  // runs of workloads
-  uint64_t replay_ns = 0;  // of logs, and making of images
+  uint64_t shared_commits = 0;  // InterleavedRun
+  uint64_t record_ns = 0;       // runs of workloads
+  uint64_t replay_ns = 0;       // of logs, and making of images
   CheckStats check;
 
   ExploreStats& operator+=(const ExploreStats& other);
@@ -80,6 +86,8 @@ class Explorer {
   // Likewise, of a run that was recorded elsewhere, on the same pool.
   std::optional<Failure> ExploreRecording(const Workload& workload, const Recording& recording,
                                           const ExploreOptions& options);
+  std::optional<Failure> ExploreInterleaved(const Workload& workload, const InterleavedRun& run,
+                                            const ExploreOptions& options);
   // Likewise, of a mirror of that pool, which lies in `region`.
   std::optional<Failure> ExploreMirror(const Workload& workload, const Recording& recording,
                                        const ExploreOptions& options, ImageRegion& region,
@@ -87,9 +95,11 @@ class Explorer {
 
  private:
   struct Run;  // of one workload
-  std::optional<Failure> ExploreRun(const Workload& workload, const Recording& recording,
+  std::optional<Failure> ExploreLog(const Workload& workload, const std::vector<RegionEvent>& log,
+                                    const std::vector<CrashPoint>& points, const LegalStates& legal,
                                     const ExploreOptions& options, ImageRegion& region,
                                     const Takeover* takeover);
+  Failure FailedRun(const Workload& workload, const Error& why);
   std::optional<Failure> ExplorePoint(Run& run, uint64_t point);
 
   ShapedPool& pool_;

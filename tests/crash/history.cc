@@ -4,17 +4,43 @@
 #include <algorithm>
 
 namespace mirdax::crash {
+namespace {
 
-std::optional<ErrorCode> History::Add(const Operation& operation, bool done) {
+// What -o sync makes of an operation, apart from others.
+SyncScope ScopeOfItself(OpKind kind) {
+  switch (kind) {
+    case OpKind::kOpen:
+    case OpKind::kClose:
+      return SyncScope::kNothing;
+    case OpKind::kTruncate:
+    case OpKind::kFallocate:
+    case OpKind::kPunch:
+    case OpKind::kZero:
+      return SyncScope::kFile;
+    default:
+      return StoresBytes(kind) ? SyncScope::kFile : SyncScope::kNames;
+  }
+}
+
+}  // namespace
+
+std::optional<ErrorCode> History::Add(const Operation& operation, bool done, int64_t seconds) {
   const uint32_t index = size() + 1;
   State next = states_.back();
-  const std::optional<ErrorCode> refused = next.Apply(operation, index);
+  const std::optional<ErrorCode> refused = next.Apply(operation, index, seconds);
   const bool changes = done && !refused;
   SyncScope scope = changes ? ScopeOf(operation) : SyncScope::kNothing;
-  if (changes && always_synced_) scope = SyncScope::kEverything;
+  if (changes && synced_by_mount_ == Synced::kEverything) scope = SyncScope::kEverything;
+  if (changes && synced_by_mount_ == Synced::kItself) {
+    scope = std::max(scope, ScopeOfItself(operation.kind));
+  }
   NodeId node = 0;
-  if (scope == SyncScope::kFile) node = next.Find(operation.path).value_or(0);
+  if (scope == SyncScope::kFile) {
+    const bool copy = operation.kind == OpKind::kCopy;
+    node = next.Find(copy ? operation.other : operation.path).value_or(0);
+  }
   operations_.push_back(operation);
+  seconds_.push_back(seconds);
   scopes_.push_back(scope);
   synced_.push_back(node);
   states_.push_back(changes ? std::move(next) : State(states_.back()));
@@ -23,6 +49,7 @@ std::optional<ErrorCode> History::Add(const Operation& operation, bool done) {
 
 uint32_t History::NamesDurable(Moment moment) const {
   for (uint32_t index = moment.returned; index > 0; --index) {
+    if (!moment.HasReturned(index)) continue;
     if (scopes_[index - 1] != SyncScope::kNothing) return index;
   }
   return 0;
@@ -30,6 +57,7 @@ uint32_t History::NamesDurable(Moment moment) const {
 
 uint32_t History::BytesDurable(NodeId node, Moment moment, bool times) const {
   for (uint32_t index = moment.returned; index > 0; --index) {
+    if (!moment.HasReturned(index)) continue;
     const OpKind kind = At(index).kind;
     if (times && (kind == OpKind::kFdatasync || kind == OpKind::kMsync)) continue;
     const SyncScope scope = scopes_[index - 1];

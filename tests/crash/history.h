@@ -10,30 +10,46 @@
 
 namespace mirdax::crash {
 
-// When the power went: how many operations had begun, and how many of those had returned. They run
-// one after another, so one at most was under way.
+// When the power went: operations 1..begun had begun, and of 1..returned all had returned but those
+// that are `open`. Where there is one client, they run one after another, and none is open.
 struct Moment {
   uint32_t begun = 0;
   uint32_t returned = 0;
+  uint64_t open = 0;  // bit i - 1: operation i
+
+  bool HasReturned(uint32_t index) const noexcept {
+    return index <= returned && (index > 64 || (open >> (index - 1) & 1) == 0);
+  }
   friend bool operator==(const Moment&, const Moment&) = default;
 };
 
 class History {
  public:
-  // `start` is durable before the first operation. `always_synced`: so is each operation when it
-  // has returned (-o sync).
-  explicit History(State start, bool always_synced = false) : always_synced_(always_synced) {
+  // What is durable when an operation has returned that is no sync point itself.
+  enum class Synced : uint8_t {
+    kNothing,
+    kEverything,  // -o sync, and one client
+    kItself,      // -o sync: what it did, and names before it; others' bytes are theirs to sync
+  };
+
+  // `start` is durable before the first operation.
+  explicit History(State start, Synced synced = Synced::kNothing) : synced_by_mount_(synced) {
     states_.push_back(std::move(start));
   }
 
   // The next operation, and whether the volume did it as asked. `done` is false when it was refused
   // (as the model wants it, or for want of space): nothing changed, and a sync made nothing
   // durable. Returns what the model says that the call must answer.
-  std::optional<ErrorCode> Add(const Operation& operation, bool done);
+  std::optional<ErrorCode> Add(const Operation& operation, bool done) {
+    return Add(operation, done, SecondsAt(size() + 1));
+  }
+  // Likewise, of one that ran at `seconds` by the clock.
+  std::optional<ErrorCode> Add(const Operation& operation, bool done, int64_t seconds);
 
   uint32_t size() const noexcept { return static_cast<uint32_t>(operations_.size()); }
   // 1, 2, 3...
   const Operation& At(uint32_t index) const { return operations_[index - 1]; }
+  int64_t SecondsOf(uint32_t index) const { return seconds_[index - 1]; }
   // After operation `index`; 0: before the first.
   const State& After(uint32_t index) const { return states_[index]; }
 
@@ -43,8 +59,9 @@ class History {
   uint32_t BytesDurable(NodeId node, Moment moment, bool times = false) const;
 
  private:
-  bool always_synced_;
+  Synced synced_by_mount_;
   std::vector<Operation> operations_;
+  std::vector<int64_t> seconds_;   // by index - 1
   std::vector<SyncScope> scopes_;  // by index - 1
   std::vector<NodeId> synced_;     // by index - 1: the node of scope kFile
   std::vector<State> states_;

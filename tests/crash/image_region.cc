@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 #include <utility>
 
+#include "fs/base/thread_schedule.h"
 #include "fs/format/layout.h"
 
 namespace mirdax::crash {
@@ -97,13 +99,14 @@ uint64_t ImageRegion::HashWithoutPrivate() {
 void ImageRegion::Log(RegionEvent::Kind kind, uint64_t offset, uint64_t length,
                       std::span<const std::byte> bytes) {
   if (!logging_) return;
-  log_.push_back(RegionEvent{.sequence = ++*events_,
-                             .kind = kind,
-                             .offset = offset,
-                             .length = length,
-                             .bytes = {bytes.begin(), bytes.end()},
-                             .thread = {},
-                             .failed = false});
+  log_.push_back(RegionEvent{
+      .sequence = ++*events_,
+      .kind = kind,
+      .offset = offset,
+      .length = length,
+      .bytes = {bytes.begin(), bytes.end()},
+      .thread = thread_schedule == nullptr ? std::thread::id() : std::this_thread::get_id(),
+      .failed = false});
 }
 
 void ImageRegion::StartLog(uint64_t* events) {
@@ -112,41 +115,52 @@ void ImageRegion::StartLog(uint64_t* events) {
   events_ = events == nullptr ? &own_events_ : events;
 }
 
+// Another client may go on before what this one does to the pool, and is not in the log yet.
+void ImageRegion::Step() {
+  if (thread_schedule != nullptr) thread_schedule->Step();
+}
+
 std::vector<RegionEvent> ImageRegion::TakeLog() {
   logging_ = false;
   return std::exchange(log_, {});
 }
 
 void ImageRegion::Write(uint64_t offset, std::span<const std::byte> bytes) {
+  Step();
   Save(offset, bytes.size());
   Copy(offset, bytes);
   Log(RegionEvent::Kind::kWrite, offset, bytes.size(), bytes);
 }
 
 void ImageRegion::Stream(uint64_t offset, std::span<const std::byte> bytes) {
+  Step();
   Save(offset, bytes.size());
   Copy(offset, bytes);
   Log(RegionEvent::Kind::kStream, offset, bytes.size(), bytes);
 }
 
 void ImageRegion::StreamZeros(uint64_t offset, uint64_t length) {
+  Step();
   Save(offset, length);
   Zero(offset, length);
   Log(RegionEvent::Kind::kStreamZeros, offset, length, {});
 }
 
 void ImageRegion::Store64(uint64_t offset, uint64_t value) {
+  Step();
   Save(offset, sizeof(value));
   CopyWord(offset, value);
   Log(RegionEvent::Kind::kStore64, offset, sizeof(value), std::as_bytes(std::span(&value, 1)));
 }
 
 void ImageRegion::Flush(uint64_t offset, uint64_t length) {
+  Step();
   Address(offset, length);
   Log(RegionEvent::Kind::kFlush, offset, length, {});
 }
 
 Status ImageRegion::Drain() {
+  Step();
   Log(RegionEvent::Kind::kDrain, 0, 0, {});
   return {};
 }

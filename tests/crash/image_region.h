@@ -22,7 +22,8 @@ namespace mirdax::crash {
 // Invariant: hash() depends on the contents alone, not on how they came about. Two images with one
 // hash are taken for the same (64 bits).
 //
-// Threads: one at a time.
+// Threads: one at a time; those of an Interleaver may change places before every store, flush and
+// drain.
 class ImageRegion final : public MappedRegion {
  public:
   using Line = std::span<const std::byte, kLineSize>;
@@ -65,6 +66,7 @@ class ImageRegion final : public MappedRegion {
   };
 
   explicit ImageRegion(Mapping memory);
+  static void Step();
   void Save(uint64_t offset, uint64_t length);
   void Log(RegionEvent::Kind kind, uint64_t offset, uint64_t length,
            std::span<const std::byte> bytes);

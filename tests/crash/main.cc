@@ -10,10 +10,12 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <sstream>
 #include <thread>
 
+#include "tests/crash/client_generator.h"
 #include "tests/crash/current_case.h"
 #include "tests/crash/explorer.h"
 #include "tests/crash/generator.h"
@@ -34,6 +36,10 @@ struct Arguments {
   unsigned jobs = 1;
   uint64_t images = 0;
   uint64_t at_least = 0;
+  unsigned clients = 1;
+  uint64_t schedules = 1;
+  std::optional<uint64_t> schedule;
+  uint64_t shared_at_least = 0;
   uint64_t most_failures = 20;
   bool list = false;
   ExploreOptions explore;
@@ -59,7 +65,8 @@ Result<Task> ReadTask(const std::filesystem::path& path) {
   return Task{{std::move(*workload), 0}, path.string()};
 }
 
-Status AddFiles(const std::string& name, std::vector<Task>& tasks) {
+// Those with clients, with so many schedules each.
+Status AddFiles(const std::string& name, const Arguments& arguments, std::vector<Task>& tasks) {
   std::vector<std::filesystem::path> files;
   if (std::filesystem::is_directory(name)) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(name)) {
@@ -71,25 +78,40 @@ Status AddFiles(const std::string& name, std::vector<Task>& tasks) {
   }
   for (const auto& file : files) {
     MIRDAX_ASSIGN(Task task, ReadTask(file));
-    tasks.push_back(std::move(task));
+    Workload& workload = task.generated.workload;
+    if (arguments.schedule) workload.schedule = *arguments.schedule;
+    const uint64_t schedules = workload.clients() == 0 ? 1 : arguments.schedules;
+    for (uint64_t i = 0; i < schedules; ++i, ++workload.schedule) tasks.push_back(task);
   }
   return {};
 }
 
+std::vector<GeneratedWorkload> Generate(const Arguments& arguments, const std::string& shape) {
+  const uint64_t seed = arguments.explore.seed;
+  std::vector<GeneratedWorkload> generated;
+  if (arguments.systematic != 0 && arguments.clients == 1) {
+    generated = Systematic(shape, arguments.systematic);
+  } else if (arguments.systematic != 0) {
+    generated = ClientPairs(shape, arguments.schedules, seed);
+  }
+  if (arguments.sample != 0) {
+    std::vector<GeneratedWorkload> sample =
+        arguments.clients == 1
+            ? Sample(shape, arguments.ops, arguments.sample, seed)
+            : SampleClients(shape, arguments.clients, arguments.ops, arguments.sample, seed);
+    std::ranges::move(sample, std::back_inserter(generated));
+  }
+  return generated;
+}
+
 Result<std::vector<Task>> TasksOf(const Arguments& arguments) {
   std::vector<Task> tasks;
-  for (const std::string& name : arguments.run) MIRDAX_TRY(AddFiles(name, tasks));
+  for (const std::string& name : arguments.run) {
+    MIRDAX_TRY(AddFiles(name, arguments, tasks));
+  }
   for (const Shape& shape : Shapes()) {
     if (arguments.shape != "all" && arguments.shape != shape.name) continue;
-    std::vector<GeneratedWorkload> generated;
-    if (arguments.systematic != 0) generated = Systematic(shape.name, arguments.systematic);
-    if (arguments.sample != 0) {
-      for (auto& each :
-           Sample(shape.name, arguments.ops, arguments.sample, arguments.explore.seed)) {
-        generated.push_back(std::move(each));
-      }
-    }
-    for (auto& each : generated) tasks.push_back({std::move(each), {}});
+    for (auto& each : Generate(arguments, shape.name)) tasks.push_back({std::move(each), {}});
   }
   return tasks;
 }
@@ -177,6 +199,8 @@ class Work {
         RepeatCommand(file, failure.point, failure.subset, arguments_.explore.seed);
     if (arguments_.scenario)
       command += fmt::format(" --mirror {} --copy {}", arguments_.mirror, failure.mirror);
+    if (failure.workload.clients() != 0)
+      command += fmt::format(" --schedule {}", failure.workload.schedule);
     fmt::print("repeat: {}\n\n", command);
     std::fflush(stdout);
   }
@@ -202,6 +226,10 @@ void PrintReport(const Work& work, double seconds) {
       work.failures());
   if (check.promote_ns != 0)
     fmt::print("{} images said that they were being filled, and were refused\n", check.refused);
+  if (work.distinct().interleavings() != 0) {
+    fmt::print("{} distinct interleavings of clients, {} syncs shared another's commit\n",
+               work.distinct().interleavings(), stats.shared_commits);
+  }
   const double cpu = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
   fmt::print("{:.1f} s, {:.0f} images/s; {:.1f} s of CPU, {:.0f} images a CPU second\n", seconds,
              static_cast<double>(all) / seconds, cpu, static_cast<double>(all) / cpu);
@@ -248,6 +276,10 @@ int Main(const Arguments& arguments) {
     fmt::print("fewer than {} distinct images\n", arguments.at_least);
     return 1;
   }
+  if (work.stats().shared_commits < arguments.shared_at_least) {
+    fmt::print("fewer than {} shared commits\n", arguments.shared_at_least);
+    return 1;
+  }
   return 0;
 }
 
@@ -263,6 +295,16 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 2));
   app.add_option("--sample", arguments.sample, "so many random sequences");
   app.add_option("--ops", arguments.ops, "... of so many operations (3)")->check(CLI::Range(1, 50));
+  app.add_option(
+         "--clients", arguments.clients,
+         "so many at once: all pairs (--systematic 1 --clients 2), or samples of up to --ops "
+         "operations each")
+      ->check(CLI::Range(1U, mirdax::crash::kMostClients));
+  app.add_option("--schedules", arguments.schedules,
+                 "turns of clients: so many seeds for each pair and file (1)");
+  app.add_option("--schedule", arguments.schedule, "this seed, whatever the files say");
+  app.add_option("--shared-at-least", arguments.shared_at_least,
+                 "fail when fewer syncs shared another's commit");
   app.add_option("--shape", arguments.shape, "volume for generated workloads, or all (plain)");
   app.add_option("--mirror", arguments.mirror,
                  "crash images of mirrors, promoted; while what happens to the set: steady, lost, "

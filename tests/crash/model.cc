@@ -19,7 +19,7 @@ State::State() {
   root.mode = S_IFDIR | 0755;
   root.nlink = 2;
   root.parent = kRootNode;
-  root.atime = root.mtime = root.ctime = SecondsAt(0);
+  root.atime = root.mtime = root.ctime = now_;
   nodes_[kRootNode] = root;
 }
 
@@ -75,9 +75,7 @@ bool State::IsWithin(NodeId node, NodeId dir) const {
   }
 }
 
-void State::TouchNames(NodeId dir, uint32_t index) {
-  nodes_[dir].mtime = nodes_[dir].ctime = SecondsAt(index);
-}
+void State::TouchNames(NodeId dir) { nodes_[dir].mtime = nodes_[dir].ctime = now_; }
 
 void State::Collect(NodeId id) {
   const auto open = [id](const auto& handle) { return handle.second == id; };
@@ -90,13 +88,13 @@ void State::Drop(NodeId id) {
   Collect(id);
 }
 
-Status State::Make(const Operation& op, uint32_t mode, uint32_t index) {
+Status State::Make(const Operation& op, uint32_t mode) {
   MIRDAX_ASSIGN(const Place place, Locate(op.path));
   if (place.node != 0) return Fail(ErrorCode::kExists);
   Node node;
   node.mode = mode;
   node.nlink = S_ISDIR(mode) ? 2 : 1;
-  node.atime = node.mtime = node.ctime = SecondsAt(index);
+  node.atime = node.mtime = node.ctime = now_;
   if (S_ISDIR(mode)) node.parent = place.dir;
   if (S_ISLNK(mode)) node.target = op.other;
   if (S_ISREG(mode)) node.data = std::make_shared<FileData>();
@@ -105,52 +103,52 @@ Status State::Make(const Operation& op, uint32_t mode, uint32_t index) {
   nodes_[id] = std::move(node);
   nodes_[place.dir].entries[place.name] = id;
   if (S_ISDIR(mode)) ++nodes_[place.dir].nlink;
-  TouchNames(place.dir, index);
+  TouchNames(place.dir);
   return {};
 }
 
-Status State::Temporary(const Operation& op, uint32_t index) {
+Status State::Temporary(const Operation& op) {
   if (op.path.starts_with('@')) return Fail(ErrorCode::kInvalid);
   MIRDAX_ASSIGN(const NodeId dir, Find(op.path));
   if (!At(dir).IsDirectory()) return Fail(ErrorCode::kNotDirectory);
   if (handles_.contains(op.other)) return Fail(ErrorCode::kExists);
   Node node;
   node.mode = S_IFREG | op.mode;
-  node.atime = node.mtime = node.ctime = SecondsAt(index);
+  node.atime = node.mtime = node.ctime = now_;
   node.data = std::make_shared<FileData>();
   handles_[op.other] = next_;
   nodes_[next_++] = std::move(node);
   return {};
 }
 
-Status State::Link(const Operation& op, uint32_t index) {
+Status State::Link(const Operation& op) {
   MIRDAX_ASSIGN(const NodeId id, Find(op.path));
   if (At(id).IsDirectory()) return Fail(ErrorCode::kPermission);
   MIRDAX_ASSIGN(const Place place, Locate(op.other));
   if (place.node != 0) return Fail(ErrorCode::kExists);
   ++nodes_[id].nlink;
-  nodes_[id].ctime = SecondsAt(index);
+  nodes_[id].ctime = now_;
   nodes_[place.dir].entries[place.name] = id;
-  TouchNames(place.dir, index);
+  TouchNames(place.dir);
   return {};
 }
 
-Status State::Remove(const Operation& op, bool directory, uint32_t index) {
+Status State::Remove(const Operation& op, bool directory) {
   MIRDAX_ASSIGN(const Place place, Locate(op.path));
   if (place.node == 0) return Fail(ErrorCode::kNotFound);
   Node& node = nodes_[place.node];
   if (directory && !node.IsDirectory()) return Fail(ErrorCode::kNotDirectory);
   if (!directory && node.IsDirectory()) return Fail(ErrorCode::kIsDirectory);
   if (!node.entries.empty()) return Fail(ErrorCode::kNotEmpty);
-  node.ctime = SecondsAt(index);
+  node.ctime = now_;
   nodes_[place.dir].entries.erase(place.name);
   if (directory) --nodes_[place.dir].nlink;
-  TouchNames(place.dir, index);
+  TouchNames(place.dir);
   Drop(place.node);
   return {};
 }
 
-Status State::Rename(const Operation& op, uint32_t index) {
+Status State::Rename(const Operation& op) {
   MIRDAX_ASSIGN(const Place from, Locate(op.path));
   MIRDAX_ASSIGN(const Place to, Locate(op.other));
   const bool exchange = op.flag == OpFlag::kExchange;
@@ -170,14 +168,14 @@ Status State::Rename(const Operation& op, uint32_t index) {
     if (!At(to.node).entries.empty()) return Fail(ErrorCode::kNotEmpty);
   }
   const auto move = [&](NodeId node, NodeId old_dir, NodeId new_dir) {
-    nodes_[node].ctime = SecondsAt(index);
+    nodes_[node].ctime = now_;
     if (!nodes_[node].IsDirectory()) return;
     nodes_[node].parent = new_dir;
     --nodes_[old_dir].nlink;
     ++nodes_[new_dir].nlink;
   };
-  TouchNames(from.dir, index);
-  TouchNames(to.dir, index);
+  TouchNames(from.dir);
+  TouchNames(to.dir);
   nodes_[to.dir].entries[to.name] = from.node;
   move(from.node, from.dir, to.dir);
   if (exchange) {
@@ -187,7 +185,7 @@ Status State::Rename(const Operation& op, uint32_t index) {
   }
   nodes_[from.dir].entries.erase(from.name);
   if (to.node != 0) {
-    nodes_[to.node].ctime = SecondsAt(index);
+    nodes_[to.node].ctime = now_;
     if (onto_directory) --nodes_[to.dir].nlink;
     Drop(to.node);
   }
@@ -230,7 +228,7 @@ Status State::ChangeData(const Operation& op, uint32_t index) {
       return Fail(ErrorCode::kInvalid);
   }
   const bool nothing = op.length == 0 && op.kind != OpKind::kTruncate;
-  if (!nothing) node.mtime = node.ctime = SecondsAt(index);
+  if (!nothing) node.mtime = node.ctime = now_;
   node.data = std::make_shared<FileData>(std::move(data));
   return {};
 }
@@ -247,11 +245,11 @@ Status State::Copy(const Operation& op, uint32_t index) {
   FileData data = *node.data;
   data.Write(op.to_offset, source.substr(op.offset, op.length), index);
   node.data = std::make_shared<FileData>(std::move(data));
-  node.mtime = node.ctime = SecondsAt(index);
+  node.mtime = node.ctime = now_;
   return {};
 }
 
-Status State::ChangeXattr(const Operation& op, uint32_t index) {
+Status State::ChangeXattr(const Operation& op) {
   MIRDAX_ASSIGN(const NodeId id, Find(op.path));
   Node& node = nodes_[id];
   const bool exists = node.xattrs.contains(op.other);
@@ -264,11 +262,11 @@ Status State::ChangeXattr(const Operation& op, uint32_t index) {
     if (!exists && op.flag == OpFlag::kReplace) return Fail(ErrorCode::kNoData);
     node.xattrs[op.other] = PatternBytes(op.tag, 0, op.length);
   }
-  node.ctime = SecondsAt(index);
+  node.ctime = now_;
   return {};
 }
 
-Status State::ChangeAttributes(const Operation& op, uint32_t index) {
+Status State::ChangeAttributes(const Operation& op) {
   MIRDAX_ASSIGN(const NodeId id, Find(op.path));
   Node& node = nodes_[id];
   if (op.kind == OpKind::kChmod) node.mode = (node.mode & S_IFMT) | (op.mode & 07777);
@@ -280,7 +278,7 @@ Status State::ChangeAttributes(const Operation& op, uint32_t index) {
     node.atime = op.atime;
     node.mtime = op.mtime;
   }
-  node.ctime = SecondsAt(index);
+  node.ctime = now_;
   return {};
 }
 
@@ -288,21 +286,21 @@ Status State::Do(const Operation& op, uint32_t index) {
   if (unmounted_) return Fail(ErrorCode::kShutdown);
   switch (op.kind) {
     case OpKind::kCreate:
-      return Make(op, S_IFREG | op.mode, index);
+      return Make(op, S_IFREG | op.mode);
     case OpKind::kMkdir:
-      return Make(op, S_IFDIR | op.mode, index);
+      return Make(op, S_IFDIR | op.mode);
     case OpKind::kMknod:
-      return Make(op, TypeOf(op.flag) | op.mode, index);
+      return Make(op, TypeOf(op.flag) | op.mode);
     case OpKind::kSymlink:
-      return Make(op, S_IFLNK | 0777, index);
+      return Make(op, S_IFLNK | 0777);
     case OpKind::kLink:
-      return Link(op, index);
+      return Link(op);
     case OpKind::kUnlink:
-      return Remove(op, false, index);
+      return Remove(op, false);
     case OpKind::kRmdir:
-      return Remove(op, true, index);
+      return Remove(op, true);
     case OpKind::kRename:
-      return Rename(op, index);
+      return Rename(op);
     case OpKind::kWrite:
     case OpKind::kAppend:
     case OpKind::kMmapStore:
@@ -315,13 +313,13 @@ Status State::Do(const Operation& op, uint32_t index) {
       return Copy(op, index);
     case OpKind::kSetXattr:
     case OpKind::kRemoveXattr:
-      return ChangeXattr(op, index);
+      return ChangeXattr(op);
     case OpKind::kChmod:
     case OpKind::kChown:
     case OpKind::kUtimens:
-      return ChangeAttributes(op, index);
+      return ChangeAttributes(op);
     case OpKind::kTmpfile:
-      return Temporary(op, index);
+      return Temporary(op);
     case OpKind::kOpen: {
       if (op.path.starts_with('@')) return Fail(ErrorCode::kInvalid);
       MIRDAX_ASSIGN(const NodeId id, Find(op.path));
@@ -356,7 +354,8 @@ Status State::Do(const Operation& op, uint32_t index) {
   return {};
 }
 
-std::optional<ErrorCode> State::Apply(const Operation& operation, uint32_t index) {
+std::optional<ErrorCode> State::Apply(const Operation& operation, uint32_t index, int64_t seconds) {
+  now_ = seconds;
   const Status done = Do(operation, index);
   if (done) return std::nullopt;
   return done.error().code;

@@ -45,9 +45,12 @@ class State {
  public:
   State();
 
-  // Does `operation` as number `index`. Returns the error that the call must fail with, and then
-  // nothing has changed.
-  std::optional<ErrorCode> Apply(const Operation& operation, uint32_t index);
+  // Does `operation` as number `index`, at `seconds` by the clock. Returns the error that the call
+  // must fail with, and then nothing has changed.
+  std::optional<ErrorCode> Apply(const Operation& operation, uint32_t index, int64_t seconds);
+  std::optional<ErrorCode> Apply(const Operation& operation, uint32_t index) {
+    return Apply(operation, index, SecondsAt(index));
+  }
 
   // The node a path or handle means.
   Result<NodeId> Find(std::string_view path) const;
@@ -66,26 +69,27 @@ class State {
   };
   Result<Place> Locate(std::string_view path) const;
 
-  Status Make(const Operation& op, uint32_t mode, uint32_t index);
-  Status Temporary(const Operation& op, uint32_t index);
-  Status Link(const Operation& op, uint32_t index);
-  Status Remove(const Operation& op, bool directory, uint32_t index);
-  Status Rename(const Operation& op, uint32_t index);
+  Status Make(const Operation& op, uint32_t mode);
+  Status Temporary(const Operation& op);
+  Status Link(const Operation& op);
+  Status Remove(const Operation& op, bool directory);
+  Status Rename(const Operation& op);
   Status ChangeData(const Operation& op, uint32_t index);
   Status Copy(const Operation& op, uint32_t index);
-  Status ChangeXattr(const Operation& op, uint32_t index);
-  Status ChangeAttributes(const Operation& op, uint32_t index);
+  Status ChangeXattr(const Operation& op);
+  Status ChangeAttributes(const Operation& op);
   Status Do(const Operation& op, uint32_t index);
 
   Result<NodeId> FindFile(std::string_view path) const;
   bool IsWithin(NodeId node, NodeId dir) const;  // dir, or below it
   void Drop(NodeId id);                          // one link less
   void Collect(NodeId id);                       // gone without links and handles
-  void TouchNames(NodeId dir, uint32_t index);
+  void TouchNames(NodeId dir);
 
   std::map<NodeId, Node> nodes_;
   std::map<std::string, NodeId> handles_;
   NodeId next_ = kRootNode + 1;
+  int64_t now_ = SecondsAt(0);  // while an operation is done
   bool unmounted_ = false;
 };
 

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "fs/base/mutant.h"
+#include "tests/crash/client_generator.h"
 #include "tests/crash/explorer.h"
 #include "tests/crash/generator.h"
 
@@ -23,15 +24,20 @@ struct MutantInfo {
   std::string_view name;
   std::string_view rule;
   std::string_view what;
+  bool of_clients;  // only operations at work at once show it
 };
 
 constexpr MutantInfo kMutants[] = {
-#define MIRDAX_MUTANT_INFO(name, rule, what) {Mutant::k##name, #name, rule, what},
+#define MIRDAX_MUTANT_INFO(name, rule, what) {Mutant::k##name, #name, rule, what, false},
     MIRDAX_MUTANT_LIST(MIRDAX_MUTANT_INFO)
+#undef MIRDAX_MUTANT_INFO
+#define MIRDAX_MUTANT_INFO(name, rule, what) {Mutant::k##name, #name, rule, what, true},
+        MIRDAX_CLIENT_MUTANT_LIST(MIRDAX_MUTANT_INFO)
 #undef MIRDAX_MUTANT_INFO
 };
 
 constexpr unsigned kDeadlineSeconds = 240;  // for one mutant
+constexpr unsigned kSchedules = 48;         // of a file with clients
 constexpr int kCaught = 0;
 constexpr int kMissed = 1;
 
@@ -49,7 +55,8 @@ std::vector<Workload> ReadWorkloads(const std::string& folder) {
       fmt::print(stderr, "crash_mutants: {}: {}\n", file.string(), workload.error().message);
       std::exit(2);
     }
-    workloads.push_back(std::move(*workload));
+    const unsigned schedules = workload->clients() == 0 ? 1 : kSchedules;
+    for (unsigned i = 0; i < schedules; ++i, ++workload->schedule) workloads.push_back(*workload);
   }
   return workloads;
 }
@@ -64,6 +71,13 @@ std::vector<Workload> AllWorkloads(const std::string& folder) {
         workloads.push_back(std::move(each.workload));
     }
   }
+  return workloads;
+}
+
+std::vector<Workload> ClientWorkloads(const std::string& folder) {
+  std::vector<Workload> workloads = ReadWorkloads(folder + "/clients");
+  for (GeneratedWorkload& each : ClientPairs(Shapes().front().name, 1, 1))
+    workloads.push_back(std::move(each.workload));
   return workloads;
 }
 
@@ -97,7 +111,8 @@ int Hunt(const MutantInfo& info, const std::vector<Workload>& workloads,
 }
 
 int Main(const std::string& folder, const std::vector<std::string>& names, unsigned jobs) {
-  const std::vector<Workload> workloads = AllWorkloads(folder);
+  const std::vector<Workload> of_one = AllWorkloads(folder);
+  const std::vector<Workload> of_clients = ClientWorkloads(folder);
   std::map<std::string, std::unique_ptr<ShapedPool>> pools;
   for (const Shape& shape : Shapes()) {
     auto pool = ShapedPool::Build(shape);
@@ -131,7 +146,7 @@ int Main(const std::string& folder, const std::vector<std::string>& names, unsig
     while (running.size() >= jobs) reap();
     std::fflush(stdout);
     const pid_t child = fork();
-    if (child == 0) _exit(Hunt(info, workloads, pools));
+    if (child == 0) _exit(Hunt(info, info.of_clients ? of_clients : of_one, pools));
     running[child] = &info;
   }
   while (!running.empty()) reap();

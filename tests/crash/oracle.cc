@@ -112,7 +112,7 @@ class Oracle::Match {
       const Node& node = history_.After(at).At(id);
       if (SameTimes(node, seen.attributes)) return std::nullopt;
       if (at <= oldest) break;
-      const bool changed = node.ctime == SecondsAt(at);
+      const bool changed = node.ctime == history_.SecondsOf(at);
       if (changed && !(node.IsFile() && IsLazy(history_.At(at).kind))) break;
     }
     const Node& wanted = state_.At(id);

@@ -11,6 +11,14 @@
 
 namespace mirdax::crash {
 
+// Of one run.
+class LegalStates {
+ public:
+  virtual ~LegalStates() = default;
+  // Why `seen` cannot be after a crash at `moment`; nothing when it can.
+  virtual std::optional<std::string> Judge(const Observation& seen, Moment moment) const = 0;
+};
+
 // A crash is legal when what is seen is the model after some operation p, with
 //  O1 names: p is no older than the last sync point that had returned, and no newer than the last
 //     operation that had begun. All names, kinds, link counts, owners, modes and attributes are
@@ -25,13 +33,12 @@ namespace mirdax::crash {
 //  O6 space: what is free, and what the files seen occupy, is the whole pool; inodes likewise.
 //
 // Threads: const.
-class Oracle {
+class Oracle final : public LegalStates {
  public:
   // REQUIRES: `history` outlives the object.
   explicit Oracle(const History& history) : history_(history) {}
 
-  // Why `seen` cannot be after a crash at `moment`; nothing when it can.
-  std::optional<std::string> Judge(const Observation& seen, Moment moment) const;
+  std::optional<std::string> Judge(const Observation& seen, Moment moment) const override;
 
  private:
   class Match;  // of one observation with one p

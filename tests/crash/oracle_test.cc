@@ -5,42 +5,12 @@
 #include <gmock/gmock.h>
 
 #include "tests/crash/pattern.h"
+#include "tests/crash/showing.h"
 
 namespace mirdax::crash {
 namespace {
 
 using testing::HasSubstr;
-
-// What a user would see of a state of the model.
-Observation Showing(const State& state) {
-  Observation seen;
-  uint64_t blocks = 0;
-  for (const auto& [id, node] : state.nodes()) {
-    if (node.nlink == 0) continue;
-    SeenNode& as = seen.nodes[id];
-    as.attributes.mode = node.mode;
-    as.attributes.uid = node.uid;
-    as.attributes.gid = node.gid;
-    as.attributes.nlink = node.nlink;
-    as.attributes.rdev = node.rdev;
-    as.attributes.blocks = 8;
-    as.attributes.atime.seconds = node.atime;
-    as.attributes.mtime.seconds = node.mtime;
-    as.attributes.ctime.seconds = node.ctime;
-    as.target = node.target;
-    as.xattrs = node.xattrs;
-    if (node.data) as.bytes = node.data->bytes();
-    for (const auto& [name, child] : node.entries) as.entries[name] = child;
-    as.parent = node.parent;
-    ++blocks;
-  }
-  seen.space = {.blocks = 1000,
-                .blocks_free = 1000 - blocks,
-                .blocks_available = 900,
-                .inodes = 64,
-                .inodes_free = 64 - blocks - 1};
-  return seen;
-}
 
 class OracleTest : public testing::Test {
  protected:
@@ -209,7 +179,7 @@ TEST_F(OracleTest, ATruncationIsWholeAndKeepsTheOldTail) {
 }
 
 TEST_F(OracleTest, UnderTheSyncOptionEachOperationIsDurableWhenItReturns) {
-  History synced(Start(), true);
+  History synced(Start(), History::Synced::kEverything);
   EXPECT_FALSE(synced.Add(*ParseOperation("write f 0 100 9"), true));
   const Oracle oracle(synced);
   EXPECT_FALSE(oracle.Judge(Showing(synced.After(0)), {1, 0}));

@@ -10,11 +10,6 @@ std::string_view CodeName(const std::optional<ErrorCode>& code) {
   return code ? ErrorCodeName(*code) : "success";
 }
 
-bool StoresBytes(OpKind kind) {
-  return kind == OpKind::kWrite || kind == OpKind::kAppend || kind == OpKind::kMmapStore ||
-         kind == OpKind::kCopy;
-}
-
 }  // namespace
 
 Status DoStep(MountedImage& mounted, Executor& executor, History& history, Operation operation,
@@ -67,7 +62,9 @@ Result<Recording> Record(ShapedPool& pool, const Workload& workload) {
   const auto run = [&]() -> Result<Recording> {
     State state;
     MIRDAX_ASSIGN(const auto mounted, pool.Mount(&state));
-    Recording recording{.history = History(std::move(state), pool.shape().sync_always)};
+    Recording recording{.history = History(std::move(state), pool.shape().sync_always
+                                                                 ? History::Synced::kEverything
+                                                                 : History::Synced::kNothing)};
     Executor executor(mounted->volume());
     for (const Operation& operation : workload.operations) {
       const size_t begin = region.log_size();

@@ -226,7 +226,8 @@ Result<SetRecording> Run::Do(const Workload& workload) {
   State state;
   MIRDAX_ASSIGN(mounted_, set_.primary().Mount(
                               &state, [this](MountedImage& image) { return Connect(image); }));
-  history_.emplace(std::move(state), sync_always());
+  history_.emplace(std::move(state),
+                   sync_always() ? History::Synced::kEverything : History::Synced::kNothing);
   executor_ = std::make_unique<Executor>(mounted_->volume());
   MIRDAX_TRY(DoAll(workload));
   SetRecording recording{.workload = workload, .mirrors = {}, .epochs = {}};

@@ -282,13 +282,26 @@ std::vector<std::string_view> WordsOf(std::string_view line) {
   return words;
 }
 
+// "1:" to "9:" in front: who does it.
+uint8_t TakeClient(std::span<const std::string_view>& words) {
+  const std::string_view first = words.front();
+  if (words.size() < 2 || first.size() != 2 || first[1] != ':' || first[0] < '1' ||
+      first[0] > static_cast<char>('0' + kMostClients)) {
+    return 0;
+  }
+  words = words.subspan(1);
+  return static_cast<uint8_t>(first[0] - '0');
+}
+
 Result<Operation> ParseWords(std::span<const std::string_view> words) {
+  const uint8_t client = TakeClient(words);
   const auto rule = std::ranges::find(Rules(), words.front(), &Rule::word);
   if (rule == Rules().end()) {
     return Fail(ErrorCode::kInvalid, "no operation '{}'", words.front());
   }
   Operation op;
   op.kind = rule->kind;
+  op.client = client;
   const size_t fixed = 1 + rule->args.size();
   const bool has_flag = words.size() == fixed + 1;
   if ((words.size() != fixed && !has_flag) || (has_flag && rule->flags.empty()) ||
@@ -312,7 +325,29 @@ Result<Operation> ParseWords(std::span<const std::string_view> words) {
   return op;
 }
 
+// "shape NAME" and "schedule SEED" are no operations. False: neither is this.
+Result<bool> ParseHeading(std::span<const std::string_view> words, Workload& workload) {
+  const bool shape = words.front() == "shape";
+  if (!shape && words.front() != "schedule") return false;
+  if (words.size() != 2 || !workload.operations.empty()) {
+    return Fail(ErrorCode::kInvalid, "'{}' stands before all operations",
+                shape ? "shape NAME" : "schedule SEED");
+  }
+  if (shape) {
+    workload.shape = words[1];
+  } else {
+    MIRDAX_TRY(SetNumber(workload.schedule, words[1]));
+  }
+  return true;
+}
+
 }  // namespace
+
+unsigned Workload::clients() const noexcept {
+  unsigned most = 0;
+  for (const Operation& operation : operations) most = std::max<unsigned>(most, operation.client);
+  return most;
+}
 
 std::string_view NameOf(OpKind kind) noexcept { return RuleOf(kind).word; }
 
@@ -327,6 +362,11 @@ uint32_t TypeOf(OpFlag flag) noexcept {
     default:
       return S_IFBLK;
   }
+}
+
+bool StoresBytes(OpKind kind) noexcept {
+  return kind == OpKind::kWrite || kind == OpKind::kAppend || kind == OpKind::kMmapStore ||
+         kind == OpKind::kCopy;
 }
 
 SyncScope ScopeOf(const Operation& operation) noexcept {
@@ -362,14 +402,11 @@ Result<Workload> ParseWorkload(std::string_view text) {
     const std::vector<std::string_view> words = WordsOf(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (words.empty()) continue;
-    if (words.front() == "shape") {
-      if (words.size() != 2 || !workload.operations.empty()) {
-        return Fail(ErrorCode::kInvalid, "line {}: 'shape NAME' stands before all operations",
-                    number);
-      }
-      workload.shape = words[1];
-      continue;
+    const Result<bool> heading = ParseHeading(words, workload);
+    if (!heading) {
+      return Fail(ErrorCode::kInvalid, "line {}: {}", number, heading.error().message);
     }
+    if (*heading) continue;
     Result<Operation> operation = ParseWords(words);
     if (!operation) {
       return Fail(ErrorCode::kInvalid, "line {}: {}", number, operation.error().message);
@@ -381,7 +418,9 @@ Result<Workload> ParseWorkload(std::string_view text) {
 
 std::string PrintOperation(const Operation& operation) {
   const Rule& rule = RuleOf(operation.kind);
-  std::string line(rule.word);
+  std::string line;
+  if (operation.client != 0) line = fmt::format("{}: ", operation.client);
+  line += rule.word;
   for (const Arg arg : rule.args) line.append(" ").append(PrintArg(operation, arg));
   for (const FlagWord& each : kFlagWords) {
     if (each.flag == operation.flag) line.append(" ").append(each.word);
@@ -391,6 +430,9 @@ std::string PrintOperation(const Operation& operation) {
 
 std::string PrintWorkload(const Workload& workload) {
   std::string text = "shape " + workload.shape + "\n";
+  if (workload.clients() != 0 || workload.schedule != 0) {
+    text += fmt::format("schedule {}\n", workload.schedule);
+  }
   for (const Operation& operation : workload.operations) text += PrintOperation(operation) + "\n";
   return text;
 }

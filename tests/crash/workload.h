@@ -64,6 +64,7 @@ enum class OpFlag : uint8_t {
 // Names are paths from the root ("A/f"; the root is "/"), or handles ("@h") where a file is meant.
 struct Operation {
   OpKind kind = OpKind::kTick;
+  uint8_t client = 0;      // who does it; 0: done while no client is at work
   std::string path = {};   // what it is done to
   std::string other = {};  // new name, target of a symlink, name of an attribute, handle
   uint64_t offset = 0;     // bytes, as are all of these
@@ -83,8 +84,10 @@ struct Operation {
 
 struct Workload {
   std::string shape = "plain";  // the volume that it starts on: shapes.h
+  uint64_t schedule = 0;        // seed of the turns that clients take
   std::vector<Operation> operations;
 
+  unsigned clients() const noexcept;  // 0: operations run one after another
   friend bool operator==(const Workload&, const Workload&) = default;
 };
 
@@ -97,8 +100,13 @@ enum class SyncScope : uint8_t {
 };
 SyncScope ScopeOf(const Operation& operation) noexcept;
 
+// Those that may store less than they were asked to when space runs out.
+bool StoresBytes(OpKind kind) noexcept;
+
 // The file type, as in st_mode, that mknod is asked for.
 uint32_t TypeOf(OpFlag flag) noexcept;
+
+inline constexpr unsigned kMostClients = 9;
 
 // Errors: kInvalid; the message says the line and what is wrong with it.
 Result<Operation> ParseOperation(std::string_view line);

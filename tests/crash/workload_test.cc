@@ -75,6 +75,18 @@ TEST(Workload, CommentsEmptyLinesUnitsAndLeadingSlashesAreAllowed) {
   EXPECT_EQ(PrintOperation(workload->operations[0]), "write A/f 4096 1048576 3");
 }
 
+TEST(Workload, OperationsOfClientsHaveTheirNumberInFront) {
+  const std::string text =
+      "shape plain\nschedule 17\nopen A/f @f\n1: write @f 0 10 1\n2: tick\n3: unlink A/f\n";
+  const Result<Workload> workload = ParseWorkload(text);
+  ASSERT_TRUE(workload) << workload.error().message;
+  EXPECT_EQ(workload->clients(), 3U);
+  EXPECT_EQ(workload->schedule, 17U);
+  EXPECT_EQ(workload->operations[1].client, 1U);
+  EXPECT_EQ(workload->operations[1].kind, OpKind::kWrite);
+  EXPECT_EQ(PrintWorkload(*workload), text);
+}
+
 TEST(Workload, AnErrorSaysTheLineAndWhatIsWanted) {
   EXPECT_THAT(WhyNot("tick\n\nfrobnicate A\n"), HasSubstr("line 3: no operation 'frobnicate'"));
   EXPECT_THAT(WhyNot("write A/f 0 10\n"), HasSubstr("write PATH OFFSET LENGTH TAG [sync]"));
@@ -84,6 +96,9 @@ TEST(Workload, AnErrorSaysTheLineAndWhatIsWanted) {
   EXPECT_THAT(WhyNot("mknod A/p 0600 0\n"), HasSubstr("fifo|socket|char|block"));
   EXPECT_THAT(WhyNot("write A/f 18446744073709551615M 1 1\n"), HasSubstr("no number"));
   EXPECT_THAT(WhyNot("unlink A/%g1\n"), HasSubstr("two hexadecimal digits"));
+  EXPECT_THAT(WhyNot("0: tick\n"), HasSubstr("no operation '0:'"));
+  EXPECT_THAT(WhyNot("tick\nschedule 1\n"), HasSubstr("line 2: 'schedule SEED' stands before"));
+  EXPECT_THAT(WhyNot("schedule x\ntick\n"), HasSubstr("line 1: 'x' is no number"));
   EXPECT_THAT(WhyNot("tick\nshape full\n"), HasSubstr("line 2: 'shape NAME' stands before"));
 }
 
