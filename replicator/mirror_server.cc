@@ -20,8 +20,9 @@ constexpr auto kSendTimeout = std::chrono::seconds(5);
 Result<std::unique_ptr<MirrorServer>> MirrorServer::Start(MirrorCopy& copy,
                                                           MirrorServerOptions options, Clock& clock,
                                                           Random& random) {
-  std::unique_ptr<MirrorServer> server(new MirrorServer(copy, std::move(options), clock, random));
-  MIRDAX_ASSIGN(server->listener_, SocketListener::Listen(server->options_.listen));
+  MIRDAX_ASSIGN(auto listener, SocketListener::Listen(options.listen));
+  std::unique_ptr<MirrorServer> server(
+      new MirrorServer(copy, std::move(options), std::move(listener), clock, random));
   server->accept_thread_ = std::thread([self = server.get()] { self->AcceptLoop(); });
   server->apply_thread_ = std::thread([self = server.get()] { self->ApplyLoop(); });
   return server;

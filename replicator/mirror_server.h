@@ -33,6 +33,7 @@ struct MirrorServerOptions {
 // that applies, one for each control connection (their number is bounded).
 class MirrorServer {
  public:
+  // Errors: as SocketListener::Listen.
   static Result<std::unique_ptr<MirrorServer>> Start(MirrorCopy& copy, MirrorServerOptions options,
                                                      Clock& clock, Random& random);
   MirrorServer(const MirrorServer&) = delete;
@@ -51,8 +52,13 @@ class MirrorServer {
     std::thread thread;
   };
 
-  MirrorServer(MirrorCopy& copy, MirrorServerOptions options, Clock& clock, Random& random)
-      : copy_(copy), options_(std::move(options)), clock_(clock), random_(random) {}
+  MirrorServer(MirrorCopy& copy, MirrorServerOptions options,
+               std::unique_ptr<SocketListener> listener, Clock& clock, Random& random)
+      : copy_(copy),
+        options_(std::move(options)),
+        clock_(clock),
+        random_(random),
+        listener_(std::move(listener)) {}
   void AcceptLoop();
   void ApplyLoop();
   void Admit(int fd, const std::string& peer) MIRDAX_EXCLUDES(mutex_);
@@ -62,7 +68,7 @@ class MirrorServer {
   const MirrorServerOptions options_;
   Clock& clock_;
   Random& random_;
-  std::unique_ptr<SocketListener> listener_;
+  const std::unique_ptr<SocketListener> listener_;
   std::atomic<bool> stopping_ = false;
   std::thread accept_thread_;
   std::thread apply_thread_;

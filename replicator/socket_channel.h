@@ -37,7 +37,7 @@ class SocketChannel final : public FrameChannel {
 // A listening socket.
 class SocketListener {
  public:
-  // Port 0: the kernel chooses. kInvalid, kBusy (in use), kAccess.
+  // Port 0: the kernel chooses. kInvalid (no such host), kAccess, kIo (in use, not this host's).
   static Result<std::unique_ptr<SocketListener>> Listen(const HostPort& address);
   SocketListener(const SocketListener&) = delete;
   SocketListener& operator=(const SocketListener&) = delete;

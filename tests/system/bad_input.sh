@@ -71,6 +71,19 @@ fails_with 2 '' mirdax-mirrord
 fails_with 1 'no-pool' mirdax-mirrord --pool "$set_dir/no-pool" --listen 127.0.0.1:0 --key "$key"
 fails_with 1 'primary' mirdax-mirrord --pool "$pool" --listen "127.0.0.1:$(free_port)" --key "$key"
 fails_with 1 'key' mirdax-mirrord --pool "$mirror_pool" --listen "127.0.0.1:$(free_port)" --key "$set_dir/no-key"
+taken=$(free_port)
+start_daemon holder python3 -c 'import socket, sys, time
+held = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(600)' "$taken"
+wait_until 20 holder is_listening "$taken" || fail "nobody listens on port $taken"
+for address in "127.0.0.1:$taken" 192.0.2.1:23999 no-such-host.invalid:23999; do # taken, foreign, unknown
+  for how in '' --daemon; do
+    # shellcheck disable=SC2086
+    fails_with 1 "mirdax-mirrord: $address: .*; (choose|check)" \
+      mirdax-mirrord --pool "$mirror_pool" --listen "$address" --key "$key" $how
+  done
+done
+kill_now holder
 
 say "mirdax"
 fails_with 2 '' mirdax

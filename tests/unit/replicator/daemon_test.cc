@@ -117,6 +117,17 @@ TEST_F(OverTcp, ALargeBatchOfManyRangesIsCarriedInSeveralMessages) {
   }
 }
 
+TEST_F(OverTcp, ADaemonThatCannotListenSaysWhereAndWhatToDo) {
+  Daemon first(1);
+  MirrorServerOptions options;
+  options.listen = first.server->address();
+  const auto second = MirrorServer::Start(*first.mirror, options, clock_, random_);
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().message, first.address() +
+                                        ": Address already in use; choose another address with "
+                                        "--listen");
+}
+
 TEST_F(OverTcp, AMirrorThatEndsIsEjectedAndTheOtherGoesOn) {
   Daemon one(1);
   auto two = std::make_unique<Daemon>(2);
