@@ -35,6 +35,12 @@ Result<uint64_t> ParseNumber(string_view name, string_view text, uint64_t low, u
   return number;
 }
 
+// The daemon in the background works in /.
+std::string Absolute(string_view path) {
+  std::error_code ignored;
+  return std::filesystem::absolute(path, ignored).lexically_normal().string();
+}
+
 constexpr double kMinCommitSeconds = 0.01;
 constexpr double kMaxCommitSeconds = 300;
 
@@ -109,7 +115,7 @@ constexpr auto kValue = OptionRow::kValue;
 
 constexpr std::array kRows = {
     OptionRow{"mirror", kValue, AddMirror},
-    OptionRow{"key", kValue, MIRDAX_SET(o.key_file = value)},
+    OptionRow{"key", kValue, MIRDAX_SET(o.key_file = Absolute(value))},
     OptionRow{"no_auth", kFlag, MIRDAX_SET(o.no_auth = true)},
     OptionRow{"fabric", kValue, MIRDAX_SET(o.fabric = value)},
     OptionRow{"mirror_timeout", kValue,
@@ -259,9 +265,7 @@ Result<MountCommand> ParseMountCommand(std::span<const char* const> arguments, b
     return Fail(ErrorCode::kInvalid, "-t {}: expected mirdax or fuse.mirdax", type);
   for (const std::string& list : lists) MIRDAX_TRY(ApplyList(command, list, sloppy));
   MIRDAX_TRY(CheckTogether(options));
-  // The daemon changes its directory to /.
-  std::error_code ignored;
-  options.pool = std::filesystem::absolute(pool, ignored).lexically_normal().string();
+  options.pool = Absolute(pool);
   // Like a disk filesystem, root's mounts are everybody's; the kernel checks permissions.
   if (is_root) options.allow_other = true;
   return command;

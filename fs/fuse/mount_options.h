@@ -22,7 +22,7 @@ struct MountOptions {
 
   // The set.
   std::vector<std::string> mirrors;
-  std::string key_file;  // empty: the default path, unless no_auth
+  std::string key_file;  // absolute; empty: the default path, unless no_auth
   bool no_auth = false;
   std::string fabric = "auto";
   std::chrono::milliseconds mirror_timeout{2000};

@@ -102,10 +102,11 @@ TEST(MountOptions, RootsMountsAreForEverybodyAndUsersMountsForThemselves) {
   EXPECT_TRUE(Parse({"/pool", "/mnt", "-o", "allow_other"}, false)->options.allow_other);
 }
 
-TEST(MountOptions, ARelativePoolBecomesAbsolute) {
-  const Result<MountCommand> command = Parse({"a/../pool", "/mnt"});
+TEST(MountOptions, ARelativePoolOrKeyBecomesAbsolute) {
+  const Result<MountCommand> command = Parse({"a/../pool", "/mnt", "-o", "key=b/../key"});
   ASSERT_TRUE(command) << command.error().message;
   EXPECT_EQ(command->options.pool, (std::filesystem::current_path() / "pool").string());
+  EXPECT_EQ(command->options.key_file, (std::filesystem::current_path() / "key").string());
 }
 
 TEST(MountOptions, HelpAndVersionArePrintedNotMounted) {
