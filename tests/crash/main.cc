@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
@@ -180,8 +181,9 @@ class Work {
     MutexLock lock(mutex_);
     fmt::print(
         "VIOLATION: {}\nafter {} operations had begun and {} returned; point {}, subset {}\n",
-        failure.reason, failure.moment.begun, failure.moment.returned, failure.point,
-        failure.subset);
+        failure.reason, failure.moment.begun,
+        failure.moment.returned - static_cast<uint32_t>(std::popcount(failure.moment.open)),
+        failure.point, failure.subset);
     const std::string text = PrintWorkload(failure.workload);
     fmt::print("{}", text);
     if (!arguments_.save.empty()) {
