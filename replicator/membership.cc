@@ -48,6 +48,14 @@ Result<std::array<Member, kMaxMirrors>> Membership::NextMembers(
     }
   }
   for (const MirrorLink* link : in_sync) {
+    // Whoever was out of sync at this address has been formatted anew, or moved away.
+    Member joining{};
+    SetAddress(joining, link->address());
+    for (Member& member : members) {
+      if (member.state == MemberState::kOutOfSync && member.address == joining.address &&
+          Uuid{member.copy_uuid} != link->info().copy_uuid)
+        member = Member{};
+    }
     const auto find = [&](auto predicate) {
       return std::find_if(members.begin(), members.end(), predicate);
     };

@@ -39,4 +39,9 @@ std::string_view MemberStateName(MemberState state) noexcept {
   return "unknown";
 }
 
+std::string_view MemberAddress(const Member& member) noexcept {
+  const std::string_view address(member.address.data(), member.address.size());
+  return address.substr(0, address.find('\0'));
+}
+
 }  // namespace mirdax

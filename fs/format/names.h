@@ -8,8 +8,9 @@
 
 namespace mirdax {
 
-std::string_view RoleName(Role role) noexcept;                 // "primary"
-std::string_view StateName(CopyState state) noexcept;          // "consistent"
-std::string_view MemberStateName(MemberState state) noexcept;  // "in-sync"
+std::string_view RoleName(Role role) noexcept;                  // "primary"
+std::string_view StateName(CopyState state) noexcept;           // "consistent"
+std::string_view MemberStateName(MemberState state) noexcept;   // "in-sync"
+std::string_view MemberAddress(const Member& member) noexcept;  // as far as its first NUL
 
 }  // namespace mirdax

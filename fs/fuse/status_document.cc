@@ -42,6 +42,23 @@ Json MirrorToJson(const MirrorReport& mirror, Lsn commit) {
               {"since", TimeText(mirror.since.seconds)}};
 }
 
+// A mirror of the set that this mount has no connection to.
+Json MemberToJson(const Member& member) {
+  return Json{{"address", MemberAddress(member)},
+              {"copy_uuid", Uuid{member.copy_uuid}.ToString()},
+              {"state", MemberStateName(member.state)},
+              {"since_epoch", member.since_epoch},
+              {"reason", fmt::format("not connected; since epoch {}", member.since_epoch)}};
+}
+
+// A copy that was formatted anew, or not reached yet, is known by its address alone.
+bool IsReported(const std::vector<MirrorReport>& mirrors, const Member& member) {
+  return std::any_of(mirrors.begin(), mirrors.end(), [&](const MirrorReport& mirror) {
+    return mirror.copy_uuid == Uuid{member.copy_uuid}.ToString() ||
+           mirror.address == MemberAddress(member);
+  });
+}
+
 }  // namespace
 
 std::string RenderStatus(const MountReport& report) {
@@ -50,6 +67,10 @@ std::string RenderStatus(const MountReport& report) {
   Json mirrors = Json::array();
   for (size_t i = 0; i < std::min<size_t>(report.mirrors.size(), kMaxMirrors); ++i)
     mirrors.push_back(MirrorToJson(report.mirrors[i], report.volume.commit));
+  for (const Member& member : block.members) {
+    if (member.state != MemberState::kNone && !IsReported(report.mirrors, member))
+      mirrors.push_back(MemberToJson(member));
+  }
   const Json document{{"kind", "mount"},
                       {"pool", Cut(report.pool)},
                       {"directory", Cut(report.directory)},

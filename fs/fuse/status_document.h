@@ -34,7 +34,7 @@ struct MountReport {
   Granularity granularity = Granularity::kPage;
   PmMode pm = PmMode::kDirect;
   bool read_only = false;
-  std::vector<MirrorReport> mirrors;
+  std::vector<MirrorReport> mirrors;  // connected or tried; the others are in `private_block`
 };
 
 // One line of JSON with a newline at its end. Bytes that are not UTF-8 (labels, paths) come out as

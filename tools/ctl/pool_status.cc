@@ -20,8 +20,7 @@ Json Members(const PrivateBlock& block) {
   Json members = Json::array();
   for (const Member& member : block.members) {
     if (member.state == MemberState::kNone) continue;
-    const std::string_view address(member.address.data(), member.address.size());
-    members.push_back({{"address", std::string(address.substr(0, address.find('\0')))},
+    members.push_back({{"address", MemberAddress(member)},
                        {"copy_uuid", Uuid{member.copy_uuid}.ToString()},
                        {"state", MemberStateName(member.state)},
                        {"since_epoch", member.since_epoch}});

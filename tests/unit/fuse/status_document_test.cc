@@ -62,6 +62,28 @@ TEST(StatusDocument, SaysWhatScriptsRelyOn) {
   EXPECT_EQ(mirror["since"], "1970-01-01T23:59:59Z");
 }
 
+TEST(StatusDocument, AMemberWithoutAConnectionIsNotHidden) {
+  MountReport report = Sample();
+  report.mirrors[0].copy_uuid = "01000000-0000-0000-0000-000000000000";
+  const auto member = [&](size_t slot, uint8_t copy, const char* address, MemberState state) {
+    Member& row = report.private_block.members[slot];
+    row.copy_uuid[0] = copy;
+    row.state = state;
+    row.since_epoch = 2;
+    std::strncpy(row.address.data(), address, row.address.size());
+  };
+  member(0, 0x01, "m:7000", MemberState::kInSync);
+  member(1, 0x02, "gone:7000", MemberState::kOutOfSync);
+  member(3, 0x03, "m:7000", MemberState::kOutOfSync);  // before it was formatted anew
+  const json mirrors = json::parse(RenderStatus(report))["mirrors"];
+  ASSERT_EQ(mirrors.size(), 2U);
+  EXPECT_EQ(mirrors[0]["state"], "in-sync");
+  EXPECT_EQ(mirrors[1]["address"], "gone:7000");
+  EXPECT_EQ(mirrors[1]["copy_uuid"], "02000000-0000-0000-0000-000000000000");
+  EXPECT_EQ(mirrors[1]["state"], "out-of-sync");
+  EXPECT_EQ(mirrors[1]["since_epoch"], 2);
+}
+
 TEST(StatusDocument, AMirrorAheadOfTheCommitWordHasNoNegativeLag) {
   MountReport report = Sample();
   report.mirrors[0].acked = 9999999;

@@ -269,6 +269,25 @@ TEST_P(Set, AnUnreachableMemberFailsTheMountUnlessDegraded) {
   EXPECT_EQ(primary_.copy.store->Get().members[0].state, MemberState::kOutOfSync);
 }
 
+TEST_P(Set, AMirrorFormattedAnewTakesTheRowOfTheCopyThatWasAtItsAddress) {
+  options_.mirrors = {"one:1"};
+  ASSERT_TRUE(Connect().has_value());
+  primary_.UnmountClean();
+  sink_.reset();
+  const Uuid old{primary_.copy.store->Get().members[0].copy_uuid};
+  one_->node.StopServing();
+  one_ = std::make_unique<SimMirror>(network_, "one:1", clock_, random_, 13);
+  options_.degraded = true;
+  ASSERT_TRUE(Connect().has_value());
+  EXPECT_EQ(StateOf(0), "in-sync");
+  const auto& members = primary_.copy.store->Get().members;
+  EXPECT_EQ(std::count_if(members.begin(), members.end(),
+                          [](const Member& m) { return m.state != MemberState::kNone; }),
+            1);
+  EXPECT_EQ(members[0].state, MemberState::kInSync);
+  EXPECT_NE(Uuid{members[0].copy_uuid}, old);
+}
+
 TEST_P(Set, AMirrorOfAnotherSetOrATooSmallOneIsRefusedUntouched) {
   ASSERT_TRUE(Connect().has_value());
   const std::vector<std::byte> bytes = one_->copy.Durable(0, test::kTestPoolSize);
