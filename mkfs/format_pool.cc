@@ -67,12 +67,14 @@ Result<std::string> FindContents(const PoolFile& file, PoolAccess access) {
   return found;
 }
 
+// In whole blocks: neither a region nor a pool has others.
 Result<uint64_t> ChooseSize(const PoolFile& file, const FormatPoolOptions& options) {
-  if (!options.size) return file.size();
+  const auto whole_blocks = [](uint64_t bytes) { return bytes / kBlockSize * kBlockSize; };
+  if (!options.size) return whole_blocks(file.size());
   if (file.is_device() && *options.size > file.size())
     return Fail(ErrorCode::kInvalid, "{}: has {} bytes, but {} are wanted; choose a smaller size",
                 file.path(), file.size(), *options.size);
-  return *options.size;
+  return whole_blocks(*options.size);
 }
 
 uint64_t Shortfall(const PoolFile& file, uint64_t pool_size) {

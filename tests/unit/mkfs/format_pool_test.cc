@@ -94,6 +94,34 @@ TEST_P(FormatPoolTest, WithoutASizeUsesTheFilesAndGrowsASmallerOne) {
   EXPECT_EQ(Stat().st_size, static_cast<off_t>(32 * kMiB));
 }
 
+TEST_P(FormatPoolTest, ASizeIsRoundedDownToBlocksInADryRunToo) {
+  constexpr uint64_t kOdd = 12345678;
+  constexpr uint64_t kRounded = 12345344;
+  const auto size_of_pool = [&] { return (*Pool::Open(path_, {}))->superblock().pool_size; };
+  FormatPoolOptions options;
+  options.size = kOdd;
+  options.force = true;
+  for (const bool dry_run : {true, false, true, false}) {  // to be created, then there already
+    options.dry_run = dry_run;
+    const auto report = Format(options);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->format.geometry.pool_size, kRounded);
+  }
+  EXPECT_EQ(size_of_pool(), kRounded);
+  EXPECT_EQ(Stat().st_size, static_cast<off_t>(kRounded));
+  // A smaller pool grows.
+  ASSERT_EQ(truncate(path_.c_str(), 8 * kMiB), 0);
+  ASSERT_TRUE(Format(options));
+  EXPECT_EQ(size_of_pool(), kRounded);
+  // A file of an odd size, without -s.
+  ASSERT_EQ(truncate(path_.c_str(), kOdd), 0);
+  options.size = std::nullopt;
+  const auto report = Format(options);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(size_of_pool(), kRounded);
+  EXPECT_EQ(Stat().st_size, static_cast<off_t>(kOdd));
+}
+
 TEST_P(FormatPoolTest, ARefusedFormatCreatesNothing) {
   FormatPoolOptions options;
   options.size = kMiB;
