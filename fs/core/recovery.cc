@@ -8,6 +8,12 @@ namespace mirdax {
 
 Result<RecoveryReport> RecoverPool(Pool& pool, PrivateStore& private_store, bool any_role) {
   const PrivateBlock before = private_store.Get();
+  if (pool.blank() && before.state == CopyState::kFilling) {
+    return Fail(ErrorCode::kInvalid,
+                "{}: a mirror whose first fill was cut off; serve it with mirdax-mirrord and name "
+                "it in the mirror= option of a mount, which fills it",
+                pool.path());
+  }
   if (pool.blank() || before.state == CopyState::kBlank) {
     return Fail(ErrorCode::kInvalid,
                 "{}: a mirror that was never filled; serve it with mirdax-mirrord and name it in "

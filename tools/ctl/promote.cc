@@ -16,6 +16,12 @@ Status CheckPromotable(const Pool& pool, const PrivateBlock& block, bool force) 
     return Fail(ErrorCode::kInvalid, "{}: is a witness, it holds no data; promote a mirror",
                 pool.path());
   }
+  if (pool.blank() && block.state == CopyState::kFilling) {
+    return Fail(ErrorCode::kInvalid,
+                "{}: is a mirror whose first fill was cut off; there is nothing to promote, with "
+                "--force neither; promote another copy, or let the primary fill this one",
+                pool.path());
+  }
   if (pool.blank() || block.state == CopyState::kBlank) {
     return Fail(ErrorCode::kInvalid,
                 "{}: is a blank mirror that was never filled; there is nothing to promote, with "

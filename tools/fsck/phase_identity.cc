@@ -113,13 +113,13 @@ bool CheckIdentity(CheckContext& context) {
   const bool superblock_ok = CheckSuperblock(context);
   const bool private_ok = CheckPrivate(context);
   if (!superblock_ok || !private_ok) return false;
-  if ((context.report.superblock.incompat & kIncompatBlank) != 0) return false;
   if (context.report.private_block.state == CopyState::kFilling) {
     context.Add(FindingCode::kCopyIncomplete,
                 "this copy is being filled, or its filling was interrupted: it is no whole "
                 "filesystem");
     return false;
   }
+  if ((context.report.superblock.incompat & kIncompatBlank) != 0) return false;
   if (!CheckCommitLine(context)) return false;
   context.owners = std::make_unique<BlockOwners>(context.geometry.first_data_block(),
                                                  context.geometry.data_blocks);

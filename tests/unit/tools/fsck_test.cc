@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fs/pmem/private_store.h"
 #include "tests/support/pool_image.h"
 #include "tools/fsck/owners.h"
 #include "tools/fsck/render.h"
@@ -65,6 +66,20 @@ TEST(Fsck, ACopyThatIsBeingFilledIsNotClean) {
   const auto report = CheckPool(image.region());
   ASSERT_TRUE(report);
   EXPECT_EQ(report->findings.count(FindingCode::kCopyIncomplete), 1U) << Explain(*report);
+  EXPECT_FALSE(report->contents_checked);
+}
+
+TEST(Fsck, AMirrorCutOffInItsFirstFillIsNoBlankMirror) {
+  FormatOptions options;
+  options.mirror = true;
+  const auto pool = test::MemoryPool::Create(kMinPoolSize, options);
+  const auto store = PrivateStore::Open(pool->region());
+  ASSERT_TRUE(store);
+  ASSERT_TRUE((*store)->Update([](PrivateBlock& block) { block.state = CopyState::kFilling; }));
+  const auto report = CheckPool(pool->region());
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->findings.count(FindingCode::kCopyIncomplete), 1U) << Explain(*report);
+  EXPECT_FALSE(report->clean());
   EXPECT_FALSE(report->contents_checked);
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fs/core/recovery.h"
 #include "fs/pmem/recorder_region.h"
 #include "tests/support/pool_image.h"
 #include "tools/fsck/check.h"
@@ -108,6 +109,22 @@ TEST_F(Promotion, OfABlankMirrorIsRefusedEvenByForce) {
   const auto report = Promote(*pool, **store, true, clock_, random_);
   ASSERT_FALSE(report);
   EXPECT_THAT(report.error().message, testing::HasSubstr("never filled"));
+}
+
+TEST_F(Promotion, OfAMirrorCutOffInItsFirstFillIsRefusedEvenByForce) {
+  FormatOptions options;
+  options.mirror = true;
+  const auto pool = MemoryPool::Create(kMinPoolSize, options);
+  const auto store = PrivateStore::Open(pool->region());
+  ASSERT_TRUE(store);
+  ASSERT_TRUE((*store)->Update([](PrivateBlock& block) { block.state = CopyState::kFilling; }));
+  const auto report = Promote(*pool, **store, true, clock_, random_);
+  ASSERT_FALSE(report);
+  EXPECT_THAT(report.error().message, testing::HasSubstr("first fill was cut off"));
+  // Nor can it be mounted.
+  const auto recovered = RecoverPool(*pool, **store);
+  ASSERT_FALSE(recovered);
+  EXPECT_THAT(recovered.error().message, testing::HasSubstr("first fill was cut off"));
 }
 
 TEST_F(Promotion, WithADamagedJournalLeavesAMirror) {
