@@ -139,7 +139,9 @@ constexpr std::array kRows = {
     OptionRow{"pm_seed", kValue,
               MIRDAX_SET(MIRDAX_ASSIGN(o.pm_seed, ParseNumber(name, value, 0, UINT64_MAX)))},
     OptionRow{"noatime", kFlag, MIRDAX_SET(o.noatime = true; o.kernel_flags.emplace_back(name))},
+    OptionRow{"atime", kFlag, MIRDAX_SET(o.noatime = false)},
     OptionRow{"relatime", kFlag, MIRDAX_SET(o.noatime = false)},
+    OptionRow{"strictatime", kFlag, MIRDAX_SET(o.noatime = false)},
     OptionRow{"suid", kFlag, KeepForKernel},
     OptionRow{"nosuid", kFlag, KeepForKernel},
     OptionRow{"dev", kFlag, KeepForKernel},
@@ -160,6 +162,23 @@ constexpr std::array kRows = {
     OptionRow{"nofail", kFlag, Ignore},
     OptionRow{"silent", kFlag, Ignore},
     OptionRow{"loud", kFlag, Ignore},
+    OptionRow{"nousers", kFlag, Ignore},
+    OptionRow{"noowner", kFlag, Ignore},
+    OptionRow{"nogroup", kFlag, Ignore},
+    // True in any case, or without effect here.
+    OptionRow{"norelatime", kFlag, Ignore},
+    OptionRow{"nostrictatime", kFlag, Ignore},
+    OptionRow{"diratime", kFlag, Ignore},
+    OptionRow{"nodiratime", kFlag, Ignore},
+    OptionRow{"lazytime", kFlag, Ignore},
+    OptionRow{"nolazytime", kFlag, Ignore},
+    OptionRow{"noiversion", kFlag, Ignore},
+    OptionRow{"nomand", kFlag, Ignore},
+    OptionRow{"symfollow", kFlag, Ignore},
+    // Said to every FUSE filesystem.
+    OptionRow{"default_permissions", kFlag, Ignore},
+    OptionRow{"fsname", kValue, Ignore},
+    OptionRow{"subtype", kValue, Ignore},
 };
 #undef MIRDAX_SET
 

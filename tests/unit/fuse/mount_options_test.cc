@@ -75,6 +75,20 @@ TEST(MountOptions, UnderstandsHowMountEightCallsItsHelpers) {
   EXPECT_TRUE(command->options.verbose);
 }
 
+TEST(MountOptions, AcceptsWhatMountEightAndFuseSayToEveryFilesystem) {
+  for (const char* name :
+       {"defaults",     "async",         "atime",    "noatime",    "relatime",
+        "norelatime",   "strictatime",   "diratime", "lazytime",   "nolazytime",
+        "nodiratime",   "nostrictatime", "auto",     "noauto",     "user",
+        "nouser",       "users",         "nousers",  "owner",      "noowner",
+        "group",        "nogroup",       "_netdev",  "nofail",     "silent",
+        "loud",         "symfollow",     "nomand",   "noiversion", "default_permissions",
+        "fsname=/pool", "subtype=mirdax"})
+    EXPECT_EQ(Refusal(name), "accepted") << name;
+  EXPECT_FALSE(ParseList("noatime,strictatime")->options.noatime);
+  EXPECT_TRUE(ParseList("lazytime,nodiratime,fsname=x")->options.kernel_flags.empty());
+}
+
 TEST(MountOptions, SloppyMountsIgnoreUnknownOptionsAndSaySo) {
   const Result<MountCommand> command = Parse({"/pool", "/mnt", "-s", "-o", "whatever,ro"});
   ASSERT_TRUE(command) << command.error().message;
@@ -122,7 +136,9 @@ TEST(MountOptions, HelpAndVersionArePrintedNotMounted) {
 TEST(MountOptions, RefusesWhatItDoesNotKnowByName) {
   EXPECT_THAT(Refusal("frobnicate"), HasSubstr("frobnicate: unknown option"));
   EXPECT_THAT(Refusal("mirrors=a:1"), HasSubstr("unknown option"));
-  EXPECT_THAT(Refusal("strictatime"), HasSubstr("unknown option"));
+  // What would be a promise not kept.
+  for (const char* name : {"nosymfollow", "mand", "iversion", "allow_root"})
+    EXPECT_THAT(Refusal(name), HasSubstr("unknown option")) << name;
   EXPECT_THAT(Refusal("remount,ro"), HasSubstr("unmount and mount again"));
 }
 
