@@ -103,6 +103,13 @@ Result<FormatPoolReport> FormatPool(const std::string& path, const FormatPoolOpt
   std::optional<NewFile> created;
   struct stat info = {};
   if (stat(path.c_str(), &info) != 0 && errno == ENOENT) {
+    if (lstat(path.c_str(), &info) == 0) {
+      return Fail(
+          ErrorCode::kNotFound,
+          "{}: a symbolic link to what does not exist; give the path of the file to create, "
+          "or remove the link",
+          path);
+    }
     if (!options.size) {
       return Fail(ErrorCode::kNotFound,
                   "{}: there is no such file or device; give a size with -s to create a file",

@@ -75,7 +75,9 @@ int ParseArguments(int argc, char** argv, Arguments& arguments) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);
+    fmt::print(stderr, "mirdax-mirrord: {}; see mirdax-mirrord --help\n", error.what());
+    return kUsage;
   }
   return -1;
 }

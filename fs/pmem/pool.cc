@@ -37,6 +37,22 @@ constexpr std::array kModeNames = {ModeName{PmMode::kDirect, "direct"},
                                    ModeName{PmMode::kShadow, "shadow"},
                                    ModeName{PmMode::kShadowHalf, "shadow-half"}};
 
+// What is left of a pool is not for mkfs to destroy.
+bool HoldsPart(Region& region) {
+  for (const uint64_t offset : {kSuperblockOffset, kSuperblockOffset + kBlockSize}) {
+    if (offset + kBlockSize <= region.size() &&
+        HasSuperblockMagic(ConstBlockSpan(region.At(offset, kBlockSize), kBlockSize)))
+      return true;
+  }
+  return false;
+}
+
+std::string_view Remedy(Region& region, ErrorCode code) {
+  if (code == ErrorCode::kIncompatible) return "it was left as it is";
+  return HoldsPart(region) ? "restore all of it, or go on with another copy of its set"
+                           : "check the path, or make a pool with mkfs.mirdax";
+}
+
 }  // namespace
 
 Result<PmMode> ParsePmMode(std::string_view text) {
@@ -56,9 +72,7 @@ Result<std::unique_ptr<Pool>> Pool::Open(const std::string& path, const PoolOpti
   auto pair = SuperblockPair::Load(*region);
   if (!pair)
     return Fail(pair.error().code, "{}: {}; {}", path, pair.error().message,
-                pair.error().code == ErrorCode::kIncompatible
-                    ? "it was left as it is"
-                    : "check the path, or make a pool with mkfs.mirdax");
+                Remedy(*region, pair.error().code));
   if (const std::string unknown = UnknownRoCompat(pair->superblock());
       !unknown.empty() && options.access == PoolAccess::kExclusive)
     return Fail(ErrorCode::kIncompatible,

@@ -65,9 +65,18 @@ for command in 'dump.mirdax' 'mirdax promote' 'mirdax status'; do
   fails_with 1 damaged $command "$set_dir/damaged"
 done
 fails_with 8 damaged fsck.mirdax "$set_dir/damaged"
+damaged; truncate -s 32M "$set_dir/damaged"
+for command in 'mirdax promote' 'mirdax status'; do
+  # shellcheck disable=SC2086
+  fails_with 1 'truncated.*another copy' $command "$set_dir/damaged"
+  ! grep -q mkfs "$set_dir/run.log" || fail "advice that destroys what is left of the pool"
+done
+fails_with 4 'truncated.*filling this copy again' fsck.mirdax "$set_dir/damaged"
+fails_with 16 '^fsck.mirdax: .*POOL' fsck.mirdax
+fails_with 2 '^dump.mirdax: .*POOL' dump.mirdax
 
 say "mirdax-mirrord"
-fails_with 2 '' mirdax-mirrord
+fails_with 2 '^mirdax-mirrord: .*--pool' mirdax-mirrord
 fails_with 1 'no-pool' mirdax-mirrord --pool "$set_dir/no-pool" --listen 127.0.0.1:0 --key "$key"
 fails_with 1 'primary' mirdax-mirrord --pool "$pool" --listen "127.0.0.1:$(free_port)" --key "$key"
 fails_with 1 'key' mirdax-mirrord --pool "$mirror_pool" --listen "127.0.0.1:$(free_port)" --key "$set_dir/no-key"
@@ -86,8 +95,9 @@ done
 kill_now holder
 
 say "mirdax"
-fails_with 2 '' mirdax
-fails_with 2 '' mirdax no-such-command
+fails_with 2 '^mirdax: .*status or promote' mirdax
+fails_with 2 '^mirdax: .*status or promote' mirdax no-such-command
+fails_with 2 '^mirdax: TARGET' mirdax status
 fails_with 1 '' mirdax status "127.0.0.1:$(free_port)" --key "$key"
 fails_with 1 'primary' mirdax promote "$pool"
 fails_with 1 'force' mirdax promote "$mirror_pool" # blank: nothing to promote

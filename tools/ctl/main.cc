@@ -89,7 +89,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kOk : kUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);
+    fmt::print(stderr, "mirdax: {}{}; see mirdax --help\n", error.what(),
+               app.get_subcommands().empty() ? ": status or promote" : "");
+    return kUsage;
   }
   options.timeout = std::chrono::seconds(timeout_seconds);
   if (promote->parsed()) return RunPromote(path, force);

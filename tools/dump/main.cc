@@ -141,7 +141,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : mirdax::dump::kUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);
+    fmt::print(stderr, "dump.mirdax: {}; see dump.mirdax --help\n", error.what());
+    return mirdax::dump::kUsage;
   }
   return mirdax::dump::Run(arguments);
 }

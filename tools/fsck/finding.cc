@@ -13,6 +13,7 @@ constexpr Severity kE = Severity::kError;
 constexpr std::array kTable{
     CodeInfo{kSuperblockCopyBad, "superblock-copy-bad", kW, "copying the valid superblock over it"},
     CodeInfo{kSuperblockBad, "superblock-bad", kE, "copying the superblock of another copy"},
+    CodeInfo{kPoolTruncated, "pool-truncated", kE, "filling this copy again from another one"},
     CodeInfo{kPrivateCopyBad, "private-copy-bad", kW, "the next update of the private block"},
     CodeInfo{kPrivateBlockBad, "private-block-bad", kE, "filling this copy again from the primary"},
     CodeInfo{kPrivateFieldBad, "private-field-bad", kE, "filling this copy again from the primary"},

@@ -21,6 +21,7 @@ enum class FindingCode : uint8_t {
   // identity
   kSuperblockCopyBad,
   kSuperblockBad,
+  kPoolTruncated,
   kPrivateCopyBad,
   kPrivateBlockBad,
   kPrivateFieldBad,

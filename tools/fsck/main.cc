@@ -77,7 +77,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : mirdax::fsck::kUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);
+    fmt::print(stderr, "fsck.mirdax: {}; see fsck.mirdax --help\n", error.what());
+    return mirdax::fsck::kUsage;
   }
   return mirdax::fsck::Run(arguments);
 }

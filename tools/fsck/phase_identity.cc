@@ -40,9 +40,10 @@ bool CheckSuperblock(CheckContext& context) {
   if (!superblock) return false;
   context.report.superblock = *superblock;
   if (superblock->pool_size > context.region.size()) {
-    context.Add(FindingCode::kSuperblockBad,
-                fmt::format("superblock: covers {} bytes, but the pool has only {}",
-                            superblock->pool_size, context.region.size()));
+    context.Add(FindingCode::kPoolTruncated,
+                fmt::format("the pool has {} bytes, but its superblock says {}: it was truncated, "
+                            "or copied in part",
+                            context.region.size(), superblock->pool_size));
     return false;
   }
   if ((superblock->incompat & kIncompatBlank) != 0) return true;  // no geometry yet

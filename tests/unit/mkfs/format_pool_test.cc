@@ -122,6 +122,16 @@ TEST_P(FormatPoolTest, ASizeIsRoundedDownToBlocksInADryRunToo) {
   EXPECT_EQ(Stat().st_size, static_cast<off_t>(kOdd));
 }
 
+TEST_P(FormatPoolTest, ALinkToNothingIsCalledThat) {
+  ASSERT_EQ(symlink("nowhere", path_.c_str()), 0);
+  FormatPoolOptions options;
+  options.size = 16 * kMiB;
+  for (const bool dry_run : {true, false}) {
+    options.dry_run = dry_run;
+    EXPECT_THAT(Refused(options).message, HasSubstr("a symbolic link to what does not exist"));
+  }
+}
+
 TEST_P(FormatPoolTest, ARefusedFormatCreatesNothing) {
   FormatPoolOptions options;
   options.size = kMiB;

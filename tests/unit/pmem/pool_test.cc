@@ -22,6 +22,7 @@ namespace mirdax {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 constexpr uint64_t kSize = uint64_t{16} << 20;
 
 class PoolTest : public testing::Test {
@@ -87,6 +88,7 @@ TEST_F(PoolTest, WhatIsNoPoolIsRefusedWithAMessageThatSaysWhatItIs) {
   EXPECT_THAT(OpenError(other).message, HasSubstr("there is no mirdax superblock"));
   std::ofstream(other) << std::string(kSize, '\0');
   EXPECT_THAT(OpenError(other).message, HasSubstr("there is no mirdax superblock"));
+  EXPECT_THAT(OpenError(other).message, HasSubstr("mkfs.mirdax"));
 }
 
 TEST_F(PoolTest, AShortenedPoolIsRefusedWithBothSizes) {
@@ -95,6 +97,8 @@ TEST_F(PoolTest, AShortenedPoolIsRefusedWithBothSizes) {
   EXPECT_EQ(error.code, ErrorCode::kCorrupt);
   EXPECT_THAT(error.message, HasSubstr(std::to_string(kSize)));
   EXPECT_THAT(error.message, HasSubstr(std::to_string(kSize - 4096)));
+  EXPECT_THAT(error.message, HasSubstr("restore all of it"));
+  EXPECT_THAT(error.message, Not(HasSubstr("mkfs")));  // which would destroy what is left
   ASSERT_EQ(truncate(path_.c_str(), 4096), 0);
   EXPECT_EQ(OpenError(path_).code, ErrorCode::kCorrupt);
 }
