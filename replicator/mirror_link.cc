@@ -95,7 +95,8 @@ Status MirrorLink::Attach(const AttachRequest& request, const Key* key, Random& 
   return {};
 }
 
-Status MirrorLink::OpenData(const std::string& fabric, std::span<std::byte> memory) {
+Result<std::unique_ptr<DataLink>> MirrorLink::DialData(const std::string& fabric,
+                                                       std::span<std::byte> memory) {
   ByteWriter provider;
   provider.PutString(fabric);
   MIRDAX_ASSIGN(const auto open, Request(FrameType::kDataOpen, provider.Take(), setup_timeout()));
@@ -103,10 +104,20 @@ Status MirrorLink::OpenData(const std::string& fabric, std::span<std::byte> memo
   if (!endpoint) return Fail(Named(std::move(endpoint).error()));
   auto data = dialer_.DialData(*endpoint, memory, After(clock_, setup_timeout()));
   if (!data) return Fail(Named(std::move(data).error()));
+  return data;
+}
+
+Status MirrorLink::TryData(const std::string& fabric, std::span<std::byte> memory) {
+  MIRDAX_TRY(DialData(fabric, memory));
+  return {};
+}
+
+Status MirrorLink::OpenData(const std::string& fabric, std::span<std::byte> memory) {
+  MIRDAX_ASSIGN(auto data, DialData(fabric, memory));
   MIRDAX_ASSIGN(const auto keys, Request(FrameType::kDataKeys, {}, setup_timeout()));
   auto windows = DecodeWindows(keys);
   if (!windows) return Fail(Named(std::move(windows).error()));
-  data_ = std::move(*data);
+  data_ = std::move(data);
   data_opened_ = true;
   data_->SetWindows(std::move(*windows));
   sent_ = answered_ = 0;

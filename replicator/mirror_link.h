@@ -37,6 +37,9 @@ class MirrorLink {
 
   // Connects, authenticates, introduces the primary; the mirror's answer is info().
   Status Attach(const AttachRequest& request, const Key* key, Random& random);
+  // Opens a data connection and drops it: whether one is possible should be known before the mirror
+  // is told that it is being filled.
+  Status TryData(const std::string& fabric, std::span<std::byte> memory);
   // Opens the data connection to what `geometry` says. `memory`: the primary's pool.
   Status OpenData(const std::string& fabric, std::span<std::byte> memory);
 
@@ -84,6 +87,8 @@ class MirrorLink {
   // Connecting takes long on a busy machine, and only the mount waits for it.
   static constexpr std::chrono::milliseconds kSetupTimeout{5000};
 
+  Result<std::unique_ptr<DataLink>> DialData(const std::string& fabric,
+                                             std::span<std::byte> memory);
   Result<std::vector<std::byte>> Request(FrameType type, std::span<const std::byte> payload,
                                          std::chrono::milliseconds timeout)
       MIRDAX_EXCLUDES(control_mutex_, channel_mutex_);

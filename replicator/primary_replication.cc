@@ -31,6 +31,10 @@ bool Contains(const std::vector<MirrorLink*>& links, const MirrorLink* link) {
   return std::find(links.begin(), links.end(), link) != links.end();
 }
 
+bool IsLoss(const Error& error) {
+  return error.code == ErrorCode::kPeerLost || error.code == ErrorCode::kTimedOut;
+}
+
 }  // namespace
 
 // Locks: `gate` is not a mutex but a state: whoever owns it (the commit leader from Post() to
@@ -138,9 +142,7 @@ Status PrimaryReplication::Impl::AttachAll(const PrivateBlock& block) {
     MirrorLink& link = *links_.back();
     Status status = link.Attach(request, key.get(), random_);
     if (status) continue;
-    const ErrorCode code = status.error().code;
-    const bool unreachable = code == ErrorCode::kPeerLost || code == ErrorCode::kTimedOut;
-    if (!unreachable || !options_.degraded) return status;
+    if (!IsLoss(status.error()) || !options_.degraded) return status;
     link.MarkFailed(status.error());
     Eject(link, status.error().message);
   }
@@ -188,6 +190,19 @@ Status PrimaryReplication::Impl::BringIn(const PrivateBlock& block) {
     link->SetState(State::kInSync, "");
     spdlog::info("mirror {}: in sync", link->address());
   }
+  // Before anything is changed: a copy that says "filling" is no copy any more.
+  for (auto next = to_fill.begin(); next != to_fill.end();) {
+    MirrorLink& link = **next;
+    const Status possible = link.TryData(options_.fabric, region_.memory());
+    if (possible) {
+      ++next;
+      continue;
+    }
+    if (!IsLoss(possible.error()) || !options_.degraded) return possible;
+    link.MarkFailed(possible.error());
+    Eject(link, possible.error().message);
+    next = to_fill.erase(next);
+  }
   // Whoever is about to be filled, or is not here, leaves the list first (R5, R7).
   if (!membership_.MissingFrom(in_sync).empty()) {
     MIRDAX_TRY(membership_.Change(in_sync));
@@ -198,9 +213,7 @@ Status PrimaryReplication::Impl::BringIn(const PrivateBlock& block) {
   for (MirrorLink* link : to_fill) {
     Status filled = Fill(*link);
     if (filled) continue;
-    const ErrorCode code = filled.error().code;
-    const bool lost = code == ErrorCode::kPeerLost || code == ErrorCode::kTimedOut;
-    if (!lost || !options_.degraded) return filled;
+    if (!IsLoss(filled.error()) || !options_.degraded) return filled;
     link->MarkFailed(filled.error());
     Eject(*link, filled.error().message);
   }

@@ -50,7 +50,7 @@ class OverTcp : public ::testing::Test {
     ReplicationOptions options;
     options.mirrors = mirrors;
     options.no_auth = true;
-    options.fabric = "tcp";
+    options.fabric = fabric_;
     options.mirror_timeout = timeout_;
     options.progress = progress_;
     return PrimaryReplication::Connect(*primary_.copy.pool, *primary_.copy.store, options, clock_,
@@ -61,6 +61,7 @@ class OverTcp : public ::testing::Test {
   }
   Deadline InTwoSeconds() { return After(clock_, std::chrono::seconds(2)); }
 
+  std::string fabric_ = "tcp";
   std::chrono::milliseconds timeout_{2000};
   std::function<void(const std::string&)> progress_;
   SystemClock clock_;
@@ -141,6 +142,19 @@ TEST_F(OverTcp, AMirrorThatEndsIsEjectedAndTheOtherGoesOn) {
   EXPECT_EQ((*sink)->mirrors()[0].state, "in-sync") << (*sink)->mirrors()[0].reason;
   EXPECT_EQ((*sink)->mirrors()[1].state, "ejected");
   EXPECT_EQ(one.copy.commit(), primary_.copy.commit());
+}
+
+TEST_F(OverTcp, AMountThatCannotOpenADataConnectionLeavesTheMirrorAsItWas) {  // R7
+  Daemon one(1);
+  {
+    auto sink = Connect({one.address()});
+    ASSERT_TRUE(sink.has_value()) << sink.error().message;
+    ASSERT_TRUE(primary_.Commit(**sink, 10, std::byte{1}).has_value());
+  }
+  fabric_ = "no-such-provider";
+  EXPECT_FALSE(Connect({one.address()}).has_value());
+  EXPECT_EQ(one.copy.store->Get().state, CopyState::kConsistent);
+  EXPECT_EQ(primary_.copy.store->Get().members[0].state, MemberState::kInSync);
 }
 
 TEST_F(OverTcp, AMirrorThatWaitsForTheFillOfAnotherIsNotForgottenMeanwhile) {
