@@ -44,14 +44,12 @@ namespace mirdax {
   X(BitmapNotStored, "R1", "blocks are mapped without being marked used")
 
 // Those that only clients at work at once show.
-#define MIRDAX_CLIENT_MUTANT_LIST(X)                                                         \
-  X(WaiterNotInBatch, "R5", "a commit answers all who waited for it, whatever it held")      \
-  X(CommitUnderWay, "R5", "a sync returns because another's commit is under way")            \
-  X(ClosingForgotten, "R5", "a sync does not wait for the transaction that is being closed") \
-  X(CloseAmidOperation, "R1", "a commit does not wait for operations in the middle")         \
-  X(OverlayForgetsNewer, "R3", "what changed a block during a commit is lost when it ends")  \
-  X(DirtyClearedLate, "R1", "a sync forgets overwrites that were made while it waited")      \
-  X(FoundNotHeld, "R2", "a free run is found in one step and taken in another")              \
+#define MIRDAX_CLIENT_MUTANT_LIST(X)                                                        \
+  X(WaiterNotInBatch, "R5", "a commit answers all who waited for it, whatever it held")     \
+  X(CommitUnderWay, "R5", "a sync returns because another's commit is under way")           \
+  X(CloseAmidOperation, "R1", "a commit does not wait for operations in the middle")        \
+  X(OverlayForgetsNewer, "R3", "what changed a block during a commit is lost when it ends") \
+  X(FoundNotHeld, "R2", "a free run is found in one step and taken in another")             \
   X(QuarantineEndsEarly, "R2", "freed blocks are reusable when the commit before is stable")
 
 enum class Mutant : uint8_t {

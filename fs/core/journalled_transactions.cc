@@ -406,12 +406,12 @@ TransactionStats JournalledTransactions::stats() const {
   MutexLock lock(mutex_);
   const uint64_t used = std::min(UsedBytes(), geometry_.journal.length);
   // What is being closed is not dirty any more, and not committed yet.
-  const bool closing = closing_ && !Mutated(Mutant::kClosingForgotten);
+  const bool newest_runs = closing_ || overlay_.dirty_lines() > 0;
   return {.commit = commit_,
           .tail = tail_,
           .journal_free = geometry_.journal.length - used,
           .committed = committed_,
-          .newest = closing || overlay_.dirty_lines() > 0 ? running_ : running_ - 1,
+          .newest = newest_runs ? running_ : running_ - 1,
           .commits = commits_};
 }
 

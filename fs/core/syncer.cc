@@ -186,13 +186,7 @@ Status Syncer::Sync(Ino ino, bool data_only) {
   if (Mutated(Mutant::kSyncWithoutNames)) return volume_.transactions->Commit(last);
   if (Mutated(Mutant::kSyncOfCleanFile) && last == 0) return {};
   // Names changed earlier become durable with any sync.
-  const Status committed =
-      volume_.transactions->Commit(std::max(last, volume_.transactions->stats().newest));
-  if (Mutated(Mutant::kDirtyClearedLate)) {
-    WriteLock lock(inode->mutex);
-    inode->dirty.Clear();
-  }
-  return committed;
+  return volume_.transactions->Commit(std::max(last, volume_.transactions->stats().newest));
 }
 
 Status Syncer::SyncAll() {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -55,8 +56,7 @@ std::vector<Workload> ReadWorkloads(const std::string& folder) {
       fmt::print(stderr, "crash_mutants: {}: {}\n", file.string(), workload.error().message);
       std::exit(2);
     }
-    const unsigned schedules = workload->clients() == 0 ? 1 : kSchedules;
-    for (unsigned i = 0; i < schedules; ++i, ++workload->schedule) workloads.push_back(*workload);
+    workloads.push_back(std::move(*workload));
   }
   return workloads;
 }
@@ -75,7 +75,14 @@ std::vector<Workload> AllWorkloads(const std::string& folder) {
 }
 
 std::vector<Workload> ClientWorkloads(const std::string& folder) {
-  std::vector<Workload> workloads = ReadWorkloads(folder + "/clients");
+  const std::vector<Workload> files = ReadWorkloads(folder + "/clients");
+  std::vector<Workload> workloads;
+  for (unsigned i = 0; i < kSchedules; ++i) {
+    for (Workload each : files) {
+      each.schedule += i;
+      workloads.push_back(std::move(each));
+    }
+  }
   for (GeneratedWorkload& each : ClientPairs(Shapes().front().name, 1, 1))
     workloads.push_back(std::move(each.workload));
   return workloads;
@@ -87,12 +94,13 @@ int Hunt(const MutantInfo& info, const std::vector<Workload>& workloads,
 #ifdef MIRDAX_MUTANTS
   internal::active_mutant = info.mutant;
 #endif
+  std::signal(SIGABRT, SIG_DFL);  // a library's handler would end the process otherwise
   alarm(kDeadlineSeconds);
   DistinctImages distinct;
   ExploreStats stats;
   ExploreOptions options;
-  options.images_per_point = 24;
-  options.recovery_every = 8;
+  options.images_per_point = info.of_clients ? 8 : 24;  // there are many schedules
+  options.recovery_every = info.of_clients ? 0 : 8;
   for (const Workload& workload : workloads) {
     Explorer explorer(*pools.at(workload.shape), distinct, stats, {});
     const std::optional<Failure> failure = explorer.Explore(workload, options);
