@@ -3,11 +3,22 @@
 
 #include <spdlog/spdlog.h>
 
+#include <new>
+
 #include "replicator/bytes.h"
 
 namespace mirdax {
 
 Frame ControlSession::Handle(const Frame& frame, bool& hang_up) {
+  try {
+    return TryHandle(frame, hang_up);
+  } catch (const std::bad_alloc&) {
+    hang_up = true;
+    return Frame{FrameType::kRefused, {}};
+  }
+}
+
+Frame ControlSession::TryHandle(const Frame& frame, bool& hang_up) {
   hang_up = false;
   if (!authenticated()) {
     auto answer = handshake_.Handle(frame);

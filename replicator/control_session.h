@@ -27,7 +27,7 @@ class ControlSession {
   ControlSession& operator=(const ControlSession&) = delete;
   ~ControlSession() { copy_.EndSession(id_); }
 
-  // The answer; `hang_up` when the connection ends after it.
+  // The answer; `hang_up` when the connection ends after it (also for want of memory).
   Frame Handle(const Frame& frame, bool& hang_up);
 
   bool authenticated() const { return handshake_.done(); }
@@ -35,6 +35,7 @@ class ControlSession {
   bool replicates() const { return authenticated() && handshake_.purpose() == Purpose::kReplicate; }
 
  private:
+  Frame TryHandle(const Frame& frame, bool& hang_up);
   Result<std::vector<std::byte>> Answer(const Frame& frame);
 
   MirrorCopy& copy_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 
 #include "fs/base/check.h"
 #include "fs/core/replay.h"
@@ -372,6 +373,15 @@ Status MirrorCopy::Store(const DataRequest& request) {
 }
 
 std::optional<DataReply> MirrorCopy::OnData(SessionId session, std::span<const std::byte> message) {
+  try {
+    return TryOnData(session, message);
+  } catch (const std::bad_alloc&) {  // a message lost ends the connection
+    return std::nullopt;
+  }
+}
+
+std::optional<DataReply> MirrorCopy::TryOnData(SessionId session,
+                                               std::span<const std::byte> message) {
   const auto request = DecodeDataRequest(message);
   const MutexLock state(state_mutex_);
   if (session != attached_.session) return std::nullopt;  // fenced (I4)

@@ -103,6 +103,8 @@ class MirrorCopy {
   bool Allowed(const DataHeader& header, const DataRange& range) const
       MIRDAX_REQUIRES(state_mutex_);
   Status Store(const DataRequest& request) MIRDAX_REQUIRES(state_mutex_);
+  std::optional<DataReply> TryOnData(SessionId session, std::span<const std::byte> message)
+      MIRDAX_EXCLUDES(state_mutex_);
 
   Pool& pool_;
   Region& region_;

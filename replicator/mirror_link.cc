@@ -2,6 +2,7 @@
 #include "replicator/mirror_link.h"
 
 #include <algorithm>
+#include <new>
 
 #include "replicator/bytes.h"
 #include "replicator/handshake.h"
@@ -306,8 +307,13 @@ void MirrorLink::AwaitAnswers() {
 }
 
 void MirrorLink::GiveUp(Error error) {
-  MarkFailed(Named(std::move(error)));
   broken_ = true;
+  const ErrorCode code = error.code;
+  try {
+    MarkFailed(Named(std::move(error)));
+  } catch (const std::bad_alloc&) {  // that it failed is what counts
+    MarkFailed(Error{code, {}});
+  }
 }
 
 void MirrorLink::MarkFailed(Error error) {

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <thread>
 
 #include "fs/base/check.h"
+#include "fs/base/memory_reserve.h"
 #include "fs/format/superblock.h"
 #include "replicator/adaptive_poll.h"
 #include "replicator/fabric/fabric_dialer.h"
@@ -76,6 +78,7 @@ class PrimaryReplication::Impl {
 
   std::vector<MirrorLink*> InSync() const;
   bool CollectAll(const std::vector<MirrorLink*>& links);
+  Status AwaitAnswers();  // of the posted batch. REQUIRES: the gate is ours.
   // Takes every failed mirror off the list, durably. REQUIRES: the gate is ours.
   Status EjectFailed();
   void Eject(MirrorLink& link, const std::string& reason);
@@ -291,7 +294,14 @@ void PrimaryReplication::Impl::OpenGate() {
 void PrimaryReplication::Impl::Post(const ReplicationBatch& batch) {
   CloseGate();
   if (ended_) return;
-  for (MirrorLink* link : InSync()) link->Post(batch, epoch_, region_, geometry_);
+  for (const auto& link : links_) {
+    if (link->state() != State::kInSync) continue;
+    try {
+      link->Post(batch, epoch_, region_, geometry_);
+    } catch (const std::bad_alloc&) {  // half of a batch must not be followed by another
+      link->GiveUp({ErrorCode::kNoMemory, {}});
+    }
+  }
 }
 
 bool PrimaryReplication::Impl::CollectAll(const std::vector<MirrorLink*>& links) {
@@ -301,6 +311,18 @@ bool PrimaryReplication::Impl::CollectAll(const std::vector<MirrorLink*>& links)
 }
 
 Status PrimaryReplication::Impl::Wait() {
+  Status status;
+  try {
+    status = AwaitAnswers();
+  } catch (const std::bad_alloc&) {  // who has answered what is not known any more
+    ended_ = Error{ErrorCode::kNoMemory, {}};
+    status = Fail(*ended_);
+  }
+  OpenGate();
+  return status;
+}
+
+Status PrimaryReplication::Impl::AwaitAnswers() {
   const std::vector<MirrorLink*> links = InSync();
   std::vector<DataLink*> waiting;
   std::vector<uint64_t> seen(links.size());
@@ -329,7 +351,6 @@ Status PrimaryReplication::Impl::Wait() {
   }
   Status status = ended_ ? Status(Fail(*ended_)) : EjectFailed();
   UpdateApplied();
-  OpenGate();
   return status;
 }
 
@@ -415,6 +436,8 @@ void PrimaryReplication::Impl::HeartbeatLoop() {
 }
 
 void PrimaryReplication::Impl::Beat() {
+  const auto reserve = MemoryReserve::Open();
+  if (!reserve) return;  // one beat less
   bool failed = false;
   for (const auto& link : links_) {
     const State state = link->state();

@@ -52,10 +52,22 @@ namespace mirdax {
   X(FoundNotHeld, "R2", "a free run is found in one step and taken in another")             \
   X(QuarantineEndsEarly, "R2", "freed blocks are reusable when the commit before is stable")
 
+// Those that show only when something fails: rules F1..F4 of tests/crash/fault_run.h.
+#define MIRDAX_FAULT_MUTANT_LIST(X)                                                     \
+  X(DrainErrorIgnored, "F3", "a drain that failed counts as one that succeeded")        \
+  X(FailedCommitForgotten, "F4", "the sync after one that failed succeeds")             \
+  X(ReservationLeaked, "F4", "blocks reserved by a plan that is dropped stay reserved") \
+  X(HolesLeaked, "F4", "blocks reserved by a write that cannot have all stay reserved") \
+  X(InodeLeaked, "F4", "the inode of a name that could not be made stays taken")        \
+  X(OrphanForgotten, "F4", "an inode that could not be freed is not tried again")       \
+  X(SyncSaysNoMemory, "F1", "fsync fails with ENOMEM")                                  \
+  X(NoMemorySetAside, "F1", "memory is not set aside before an operation begins")
+
 enum class Mutant : uint8_t {
   kNone,
 #define MIRDAX_MUTANT_ENUM(name, rule, text) k##name,
   MIRDAX_MUTANT_LIST(MIRDAX_MUTANT_ENUM) MIRDAX_CLIENT_MUTANT_LIST(MIRDAX_MUTANT_ENUM)
+      MIRDAX_FAULT_MUTANT_LIST(MIRDAX_MUTANT_ENUM)
 #undef MIRDAX_MUTANT_ENUM
 };
 

@@ -2,7 +2,6 @@
 #include "fs/core/data_ranges.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "fs/format/layout.h"
 
@@ -36,12 +35,10 @@ void DataRanges::Add(PoolRange range) {
 }
 
 std::vector<PoolRange> DataRanges::Take() {
-  std::vector<PoolRange> taken;
-  {
-    MutexLock lock(mutex_);
-    taken.swap(ranges_);
-  }
-  return MergedLines(std::move(taken));
+  MutexLock lock(mutex_);
+  std::vector<PoolRange> taken = MergedLines(ranges_);  // before anything is given up
+  ranges_.clear();
+  return taken;
 }
 
 }  // namespace mirdax

@@ -12,11 +12,14 @@ constexpr uint32_t kStepCredits = kExtentCredits + kInodeCredits + kOrphanCredit
 // One transaction maps at most this much, so that it touches few bitmap blocks.
 constexpr uint64_t kBlocksPerStep = 2 * kBlocksPerGroup;
 
-// For what may as well become durable later, when there is space again.
-Status UnlessFull(Status stored) {
-  const bool full = !stored && (stored.error().code == ErrorCode::kBusy ||
-                                stored.error().code == ErrorCode::kNoSpace);
-  return full ? Status() : stored;
+bool IsShortOfSpace(const Error& error) {
+  return error.code == ErrorCode::kNoSpace || error.code == ErrorCode::kBusy;
+}
+
+// Whether what failed may be done later: nothing is damaged, and the filesystem goes on.
+bool MayPass(const Error& error) {
+  return IsShortOfSpace(error) || error.code == ErrorCode::kNoMemory ||
+         error.code == ErrorCode::kIo;
 }
 
 }  // namespace
@@ -35,35 +38,76 @@ void FileSpace::ForgetDirty(Inode& inode, uint64_t first) {
   inode.dirty.Remove(first * kBlockSize, kMaxFileSize);
 }
 
+// A new size is a change of names and attributes: it is in the running transaction on return.
 Status FileSpace::Resize(Inode& inode, uint64_t size) {
   if (size > kMaxFileSize) return Fail(ErrorCode::kFileTooBig);
   MIRDAX_TRY(FinishTrim(inode));
+  if (size > inode.size) return GrowNow(inode, size);
   // Others' commits may come between the transactions below: what was written before goes first,
   // and the first that shows the new size has the new times too.
   MIRDAX_TRY(StoreEarlier(inode, size));
-  const uint64_t old_size = inode.size;
-  const InodeDisk old = inode.disk;
+  const InodeDisk before = inode.disk;
   volume_.Touch(inode.disk, {kMtime, kCtime});
-  Status resized;
-  if (size < inode.size) resized = Shrink(inode, size);
-  if (size > inode.size) resized = writer_.Grow(inode, size);
-  if (!resized) {
-    if (inode.size == old_size) {  // nothing was changed
-      inode.disk.seconds = old.seconds;
-      inode.disk.nanoseconds = old.nanoseconds;
+  if (size < inode.size) {
+    if (Status shrunk = Shrink(inode, size); !shrunk) {
+      if (inode.size != size) {  // nothing has changed
+        inode.disk.seconds = before.seconds;
+        inode.disk.nanoseconds = before.nanoseconds;
+        return shrunk;
+      }
+      if (!MayPass(shrunk.error())) return shrunk;
+      // It has the new size; what is beyond is freed later (FinishTrim).
+      MutexLock lock(untrimmed_mutex_);
+      untrimmed_.insert(inode.ino);
     }
-    return resized;
   }
   inode.attributes_dirty = true;
   volume_.cache.MarkDirty(inode);
-  // A new size is a change of names and attributes: it is in the running transaction on return.
-  return UnlessFull(syncer_.Store(inode, false));
+  if (Status stored = syncer_.Store(inode, false); !stored && !MayPass(stored.error())) {
+    return stored;
+  }
+  return {};
 }
 
 Status FileSpace::StoreEarlier(Inode& inode, uint64_t size) {
   const std::optional<PendingExtent> first = inode.pending.FindAtOrAfter(0);
   if (!first || first->file_block >= BlocksFor(size)) return syncer_.StoreDirty(inode);
-  return UnlessFull(syncer_.Store(inode, false));
+  // Without space it may as well become durable later.
+  Status stored = syncer_.Store(inode, false);
+  return !stored && IsShortOfSpace(stored.error()) ? Status() : stored;
+}
+
+Status FileSpace::GrowNow(Inode& inode, uint64_t size) {
+  // All that may fail comes before the change.
+  MIRDAX_TRY(writer_.ZeroBeyondEnd(inode, size));
+  Status stored = syncer_.Store(inode, false);
+  if (!stored && !IsShortOfSpace(stored.error())) return stored;
+  MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kInodeCredits));
+  inode.size = size;
+  volume_.Touch(inode.disk, {kMtime, kCtime});
+  if (!stored) {  // blocks below the new end still wait: it comes with them (N2)
+    inode.attributes_dirty = true;
+    volume_.cache.MarkDirty(inode);
+    return {};
+  }
+  inode.disk.size = size;
+  return volume_.WriteInode(tx, inode);
+}
+
+void FileSpace::TrimLeft() {
+  std::unordered_set<Ino> left;
+  {
+    MutexLock lock(untrimmed_mutex_);
+    left.swap(untrimmed_);
+  }
+  for (const Ino ino : left) {
+    const Result<InodeRef> inode = volume_.Get(ino);
+    if (!inode) continue;  // gone meanwhile, or damaged: the orphan list has it
+    WriteLock lock((*inode)->mutex);
+    if ((*inode)->freed || FinishTrim(**inode)) continue;
+    MutexLock again(untrimmed_mutex_);
+    untrimmed_.insert(ino);
+  }
 }
 
 Status FileSpace::Shrink(Inode& inode, uint64_t size) {
@@ -73,7 +117,14 @@ Status FileSpace::Shrink(Inode& inode, uint64_t size) {
                   MapFile(*volume_.transactions, inode, size / kBlockSize, size / kBlockSize + 1));
     if (tail.front().state == SegmentState::kWritten && size < inode.disk.size &&
         !Mutated(Mutant::kShrinkInPlace)) {
-      MIRDAX_TRY(ReplaceTail(inode, size, tail.front()));
+      const Status replaced = ReplaceTail(inode, size, tail.front());
+      if (!replaced && IsShortOfSpace(replaced.error())) {
+        // Without a block to spare the tail stays where it is. Then the shorter size must be
+        // durable before anything can be stored behind it.
+        MIRDAX_TRY(Trim(inode, size));
+        return volume_.transactions->Commit(inode.last_transaction);
+      }
+      MIRDAX_TRY(replaced);
     }
   }
   return Trim(inode, size);
@@ -170,33 +221,35 @@ Status FileSpace::Punch(Inode& inode, uint64_t begin, uint64_t end) {
   if (first >= last) {  // no whole block, at most one edge on each side
     return writer_.Zero(inode, begin, end);
   }
-  MIRDAX_TRY(writer_.Zero(inode, begin, first * kBlockSize));
-  MIRDAX_TRY(writer_.Zero(inode, last * kBlockSize, end));
-  DropPending(inode, first, last);
+  // The whole blocks first: the edges cannot fail for want of anything.
+  const uint64_t whole = first;
   while (first < last) {
     MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
-    MIRDAX_ASSIGN(first, volume_.extents.Remove(tx, inode.disk, first, last));
+    MIRDAX_ASSIGN(const uint64_t next, volume_.extents.Remove(tx, inode.disk, first, last));
+    DropPending(inode, first, next);
+    first = next;
     MIRDAX_TRY(volume_.WriteInode(tx, inode));
     volume_.freed.store(true);
   }
-  return {};
+  MIRDAX_TRY(writer_.Zero(inode, begin, whole * kBlockSize));
+  return writer_.Zero(inode, last * kBlockSize, end);
 }
 
 Status FileSpace::ZeroRange(Inode& inode, uint64_t begin, uint64_t end) {
   uint64_t first = BlocksFor(begin);
   const uint64_t last = end / kBlockSize;
   if (first >= last) return writer_.Zero(inode, begin, end);
-  MIRDAX_TRY(writer_.Zero(inode, begin, first * kBlockSize));
-  MIRDAX_TRY(writer_.Zero(inode, last * kBlockSize, end));
-  // Reserved blocks become holes for a moment, and unwritten extents at once again.
-  DropPending(inode, first, last);
-  MIRDAX_TRY(FillHoles(inode, first, last));
+  // What waits gets its blocks first, so that a failure leaves the bytes as they were.
+  const std::optional<PendingExtent> pending = inode.pending.FindAtOrAfter(first);
+  if (pending && pending->file_block < last) MIRDAX_TRY(syncer_.Store(inode, true));
+  const uint64_t whole = first;
   while (first < last) {
     MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
     MIRDAX_ASSIGN(first, volume_.extents.SetUnwritten(tx, inode.disk, first, last, true));
     MIRDAX_TRY(volume_.WriteInode(tx, inode));
   }
-  return {};
+  MIRDAX_TRY(writer_.Zero(inode, begin, whole * kBlockSize));
+  return writer_.Zero(inode, last * kBlockSize, end);
 }
 
 Status FileSpace::FillHoles(Inode& inode, uint64_t first, uint64_t end) {
@@ -215,7 +268,7 @@ Status FileSpace::FillHoles(Inode& inode, uint64_t first, uint64_t end) {
     if (segment.state != SegmentState::kHole) continue;
     if (status)
       status = MapUnwritten(inode, segment);
-    else
+    else if (!Mutated(Mutant::kHolesLeaked))
       volume_.allocator->Unreserve({segment.pool_block, segment.length});
   }
   return status;

@@ -8,6 +8,7 @@
 //     for by Allocate (unwritten). Nothing is stored into a file that is being trimmed.
 #pragma once
 
+#include <unordered_set>
 #include <vector>
 
 #include "fs/core/file_writer.h"
@@ -16,7 +17,9 @@
 
 namespace mirdax {
 
-// Errors:  kNoSpace and kBusy as Allocator::Reserve; what was done until then stays done.
+// Errors:  kNoSpace and kBusy as Allocator::Reserve, kNoMemory. Resize() has then changed nothing;
+// of
+//          Allocate() what took several transactions may be done in part.
 // Threads: any. Locks: the caller holds the inode's, exclusively, and no Tx.
 class FileSpace {
  public:
@@ -36,6 +39,9 @@ class FileSpace {
   // bytes: frees them. To be called before anything is stored or mapped.
   Status FinishTrim(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
 
+  // Does that for those of which it failed. Called without locks.
+  void TrimLeft() MIRDAX_EXCLUDES(untrimmed_mutex_);
+
   // Gives back what is pending in [first, end): nobody else ever knew it.
   void DropPending(Inode& inode, uint64_t first, uint64_t end) MIRDAX_REQUIRES(inode.mutex);
   // Forgets in-place stores from block `first` on. Only once nothing maps those blocks: while they
@@ -45,6 +51,7 @@ class FileSpace {
  private:
   // What was written before a change of size: all that is to stay, or only what was overwritten.
   Status StoreEarlier(Inode& inode, uint64_t size) MIRDAX_REQUIRES(inode.mutex);
+  Status GrowNow(Inode& inode, uint64_t size) MIRDAX_REQUIRES(inode.mutex);
   Status Shrink(Inode& inode, uint64_t size) MIRDAX_REQUIRES(inode.mutex);
   Status ReplaceTail(Inode& inode, uint64_t size, const Segment& tail) MIRDAX_REQUIRES(inode.mutex);
   Status Punch(Inode& inode, uint64_t begin, uint64_t end) MIRDAX_REQUIRES(inode.mutex);
@@ -55,6 +62,9 @@ class FileSpace {
   VolumeContext& volume_;
   FileWriter& writer_;
   Syncer& syncer_;
+
+  Mutex untrimmed_mutex_;  // a leaf
+  std::unordered_set<Ino> untrimmed_ MIRDAX_GUARDED_BY(untrimmed_mutex_);
 };
 
 }  // namespace mirdax

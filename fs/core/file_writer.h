@@ -30,6 +30,8 @@ class FileWriter {
   // blocks stay.
   Status Zero(Inode& inode, uint64_t begin, uint64_t end) MIRDAX_REQUIRES(inode.mutex);
 
+  // Zeroes the shown-next rest of the block that holds the old end of file.
+  Status ZeroBeyondEnd(Inode& inode, uint64_t until) MIRDAX_REQUIRES(inode.mutex);
   // The size becomes `size`, which is not below the current one.
   Status Grow(Inode& inode, uint64_t size) MIRDAX_REQUIRES(inode.mutex);
 
@@ -41,8 +43,6 @@ class FileWriter {
   void UnreserveHoles(const std::vector<Segment>& segments);
 
  private:
-  // Zeroes the shown-next rest of the block that holds the old end of file.
-  Status ZeroBeyondEnd(Inode& inode, uint64_t until) MIRDAX_REQUIRES(inode.mutex);
   void StoreSegment(Inode& inode, const Segment& segment, uint64_t offset,
                     std::span<const std::byte> bytes) MIRDAX_REQUIRES(inode.mutex);
 

@@ -25,6 +25,8 @@ class HomeWriter {
  public:
   explicit HomeWriter(Region& region) : region_(region) {}
 
+  // Takes the memory that Apply() needs for patches of `block`.
+  void Expect(BlockNo block) { owed_.try_emplace(block, 0); }
   // REQUIRES: the patches belong to a committed record and were checked (ReadRecord's rules).
   void Apply(std::span<const Patch> patches, std::span<const std::byte> bytes);
   Status Persist();  // kIo

@@ -27,6 +27,12 @@ void RecordBuilder::Clear() {
   if (bytes_.capacity() > kKeptBytes) bytes_.shrink_to_fit();
 }
 
+void RecordBuilder::Reserve(uint64_t lines) {
+  patches_.reserve(lines);
+  bytes_.reserve(lines * kLineSize);
+  front_.reserve(FrontLength(lines));
+}
+
 std::span<std::byte> RecordBuilder::Add(uint64_t offset, std::span<const std::byte> bytes) {
   const bool grows = !patches_.empty() &&
                      patches_.back().offset + patches_.back().length == offset &&

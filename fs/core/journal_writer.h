@@ -25,6 +25,8 @@ class RecordBuilder {
   static constexpr uint64_t kOverhead = sizeof(RecordHeader) + kLineSize;
 
   void Clear();
+  // Takes the memory that a record of so many lines may need; the other methods need none then.
+  void Reserve(uint64_t lines);
   // Adds a patch (or grows the last one, if it ends at `offset`). Returns its copy of the bytes,
   // which may be changed until the next call.
   std::span<std::byte> Add(uint64_t offset, std::span<const std::byte> bytes);

@@ -2,9 +2,12 @@
 #include "fs/core/journalled_transactions.h"
 
 #include <algorithm>
+#include <limits>
+#include <new>
 #include <thread>
 #include <utility>
 
+#include "fs/base/memory_reserve.h"
 #include "fs/base/mutant.h"
 #include "fs/core/replay.h"
 
@@ -21,6 +24,8 @@ constexpr uint64_t kBytesPerCredit = kLinesPerBlock * RecordBuilder::kBytesPerLi
 // Keeps commits short, DRAM small and recovery fast, however big the journal is.
 constexpr uint64_t kMostRecordBytes = uint64_t{8} << 20;
 constexpr uint64_t kMostUncheckpointed = uint64_t{16} << 20;
+
+constexpr Lsn kNotCommitted = std::numeric_limits<Lsn>::max();
 
 }  // namespace
 
@@ -60,6 +65,7 @@ Result<BlockView> JournalledTransactions::Read(BlockNo block, BlockKind kind) {
 // --- operations ---
 
 Result<Tx> JournalledTransactions::Begin(uint32_t credits) {
+  MIRDAX_TRY(MemoryReserve::Replenish());  // an operation of many steps may have taken from it
   const uint64_t need = CreditBytes(credits);
   for (;;) {
     TxId full = 0;  // the transaction that has to be committed first
@@ -147,9 +153,10 @@ Status JournalledTransactions::Commit(TxId id) {
       led_by_someone_ = true;
       leader_.Assume();
     }
-    CommitRunning();
+    const Status done = CommitRunning();
     Resign();
     NotifyStable();
+    if (!done && done.error().code == ErrorCode::kNoMemory) return done;
   }
 }
 
@@ -162,12 +169,12 @@ Status JournalledTransactions::CommitAll() {
   return Commit(id);
 }
 
-void JournalledTransactions::CommitRunning() {
+Status JournalledTransactions::CommitRunning() {
   Result<Closed> closed = Close();
-  if (!closed) return;  // shut down meanwhile
-  if (const Status done = Publish(*closed); !done) {
-    ShutDown(done.error());
-    return;
+  if (!closed) return Fail(closed.error());  // shut down meanwhile, or no memory
+  if (const Status done = TryPublish(*closed); !done) {
+    if (!Mutated(Mutant::kFailedCommitForgotten)) ShutDown(done.error());
+    return Fail(ErrorCode::kShutdown);
   }
   const Lsn applied = sink_.applied();
   Lsn commit = 0;
@@ -177,10 +184,10 @@ void JournalledTransactions::CommitRunning() {
     committed_ = closed->id;
     ++commits_;
     commit = commit_;
-    if (!unstable_.empty() && unstable_.back().second == commit) {
+    unstable_.back().second = commit;  // Close() has made the entry
+    if (unstable_.size() > 1 && unstable_[unstable_.size() - 2].second == commit) {
+      unstable_.pop_back();
       unstable_.back().first = closed->id;
-    } else {
-      unstable_.emplace_back(closed->id, commit);
     }
     due_here = commit - tail_ > checkpoint_bytes_;
     if (due_here) led_.NotifyAll();  // the commit's callers need not wait for the checkpoint
@@ -188,6 +195,7 @@ void JournalledTransactions::CommitRunning() {
   if (commit > applied && commit - applied > checkpoint_bytes_) sink_.RequestApply(commit);
   // If it fails, what is owed stays owed; Begin() reports it once the journal is full.
   if (due_here) static_cast<void>(CheckpointHere());
+  return {};
 }
 
 Result<JournalledTransactions::Closed> JournalledTransactions::Close() {
@@ -202,21 +210,50 @@ Result<JournalledTransactions::Closed> JournalledTransactions::Close() {
   }
   // From here to the end nobody holds a Tx: what the overlay shows is what the record gets (I4).
   const bool down = shut_down();  // an aborted transaction is never committed
+  bool prepared = false;
   if (!down) {
-    closed.blocks = overlay_.Close(record_);
-    closed.data = data_.Take();
+    try {
+      Prepare(closed);
+      prepared = true;
+    } catch (const std::bad_alloc&) {
+    }
   }
+  if (prepared) overlay_.Close(closed.blocks, record_);
+  MutexLock lock(mutex_);
+  if (prepared) {
+    ++running_;
+    end_ = closed.from + record_.length();
+  }
+  closing_ = false;
+  opened_.NotifyAll();
+  if (down) return Fail(WhyDown());
+  if (!prepared) return Fail(ErrorCode::kNoMemory);
+  return closed;
+}
+
+void JournalledTransactions::Prepare(Closed& closed) {
+  closed.blocks = overlay_.Listed();
+  record_.Reserve(overlay_.dirty_lines());
+  for (const auto& buffer : closed.blocks) home_.Expect(buffer->block);
   {
     MutexLock lock(mutex_);
-    if (!down) {
-      ++running_;
-      end_ = closed.from + record_.length();
-    }
-    closing_ = false;
-    opened_.NotifyAll();
-    if (down) return Fail(WhyDown());
+    unstable_.emplace_back(closed.id, kNotCommitted);
   }
-  return closed;
+  try {
+    closed.data = data_.Take();  // last: who takes them must commit
+  } catch (const std::bad_alloc&) {
+    MutexLock lock(mutex_);
+    unstable_.pop_back();
+    throw;
+  }
+}
+
+Status JournalledTransactions::TryPublish(const Closed& closed) {
+  try {
+    return Publish(closed);
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorCode::kNoMemory);
+  }
 }
 
 Status JournalledTransactions::Publish(const Closed& closed) {
@@ -243,7 +280,11 @@ Status JournalledTransactions::PersistHere(const Closed& closed) {
   for (const PoolRange& range : closed.data) region_.Flush(range.offset, range.length);
   const Lsn to = closed.from + record_.length();
   if (Mutated(Mutant::kCommitWordFirst) && !record_.empty()) MIRDAX_TRY(journal_.Publish(to));
-  if (!Mutated(Mutant::kRecordNotDrained)) MIRDAX_TRY(region_.Drain());
+  if (Mutated(Mutant::kDrainErrorIgnored)) {
+    (void)region_.Drain();
+  } else if (!Mutated(Mutant::kRecordNotDrained)) {
+    MIRDAX_TRY(region_.Drain());
+  }
   if (record_.empty()) return {};
   if (Mutated(Mutant::kHomeBeforeCommit)) home_.Apply(record_.patches(), record_.bytes());
   MIRDAX_TRY(journal_.Publish(to));                 // R1: data and record are durable
@@ -267,7 +308,11 @@ Status JournalledTransactions::CheckpointHere() {
     return private_store_.Update([&](PrivateBlock& block) { block.tail = target; });
   };
   if (Mutated(Mutant::kTailBeforeHome)) MIRDAX_TRY(store_tail());
-  MIRDAX_TRY(home_.Persist());
+  try {
+    MIRDAX_TRY(home_.Persist());
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorCode::kNoMemory);
+  }
   if (!Mutated(Mutant::kTailNotStored)) MIRDAX_TRY(store_tail());
   MutexLock lock(mutex_);
   tail_ = target;
@@ -396,8 +441,11 @@ Error JournalledTransactions::WhyDown() const { return down_; }
 void JournalledTransactions::ShutDown(const Error& why) {
   MutexLock lock(mutex_);
   if (shut_down()) return;
-  down_.message =
-      fmt::format("the filesystem stopped ({}: {})", ErrorCodeName(why.code), why.message);
+  try {
+    down_.message =
+        fmt::format("the filesystem stopped ({}: {})", ErrorCodeName(why.code), why.message);
+  } catch (const std::bad_alloc&) {  // stopping is what counts
+  }
   shut_down_.store(true, std::memory_order_release);
   led_.NotifyAll();
 }

@@ -72,13 +72,19 @@ class JournalledTransactions final : public TransactionManager {
   void TakeLead() MIRDAX_ACQUIRE(leader_) MIRDAX_EXCLUDES(mutex_);
   void Resign() MIRDAX_RELEASE(leader_) MIRDAX_EXCLUDES(mutex_);
 
-  // Commits the running transaction; failures shut the filesystem down.
-  void CommitRunning() MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
+  // Commits the running transaction. kNoMemory: it goes on running, and a later commit may do;
+  // other failures shut the filesystem down.
+  Status CommitRunning() MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
   Result<Closed> Close() MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
+  // Fills `closed` and takes all memory that the commit needs, while nobody holds a Tx.
+  // Throws std::bad_alloc, with nothing changed.
+  void Prepare(Closed& closed) MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
+  Status TryPublish(const Closed& closed) MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
   Status Publish(const Closed& closed) MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
   Status PersistHere(const Closed& closed) MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
 
-  // Brings home up to the commit word and the persisted tail after it.
+  // Brings home up to the commit word and the persisted tail after it. kIo, kNoMemory: what is owed
+  // stays owed.
   Status CheckpointHere() MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
   // Until `bytes` of journal are free on every in-sync copy. Ends by the sink's deadlines.
   Status WaitForSpace(uint64_t bytes) MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
@@ -128,7 +134,8 @@ class JournalledTransactions final : public TransactionManager {
   Lsn commit_ MIRDAX_GUARDED_BY(mutex_);  // commit word
   Lsn tail_ MIRDAX_GUARDED_BY(mutex_);    // persisted
   Error down_ MIRDAX_GUARDED_BY(mutex_){ErrorCode::kShutdown, {}};
-  // Transactions whose record is not stable yet, by id, with the end of their record.
+  // Transactions whose record is not stable yet, by id, with the end of their record (kNotCommitted
+  // for one that is being committed).
   std::deque<std::pair<TxId, Lsn>> unstable_ MIRDAX_GUARDED_BY(mutex_);
 
   Mutex stable_mutex_;

@@ -3,6 +3,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include <new>
+
+#include "fs/base/memory_reserve.h"
+#include "fs/base/mutant.h"
 #include "fs/core/recovery.h"
 
 namespace mirdax {
@@ -11,12 +15,17 @@ Result<std::unique_ptr<Volume>> Volume::Mount(Pool& pool, PrivateStore& private_
                                               ReplicationSink& sink, Clock& clock, Random& random,
                                               const VolumeOptions& options) {
   (void)random;
-  // Nothing to do when the caller has recovered the pool before it connected the mirrors.
-  MIRDAX_TRY(RecoverPool(pool, private_store));
-  MIRDAX_ASSIGN(auto context, VolumeContext::Open(pool, private_store, sink, clock, options));
-  auto volume = std::make_unique<MountedVolume>(std::move(context));
-  MIRDAX_TRY(volume->Begin());
-  return volume;
+  MemoryReserve::Install();
+  try {
+    // Nothing to do when the caller has recovered the pool before it connected the mirrors.
+    MIRDAX_TRY(RecoverPool(pool, private_store));
+    MIRDAX_ASSIGN(auto context, VolumeContext::Open(pool, private_store, sink, clock, options));
+    auto volume = std::make_unique<MountedVolume>(std::move(context));
+    MIRDAX_TRY(volume->Begin());
+    return volume;
+  } catch (const std::bad_alloc&) {
+    return Fail(ErrorCode::kNoMemory);
+  }
 }
 
 MountedVolume::MountedVolume(std::unique_ptr<VolumeContext> context)
@@ -28,11 +37,17 @@ MountedVolume::MountedVolume(std::unique_ptr<VolumeContext> context)
       files_(*context_, writer_, space_, syncer_),
       attributes_(*context_, space_, syncer_),
       names_(*context_, reaper_, files_.reader()),
-      renamer_(*context_, reaper_) {}
+      renamer_(*context_, reaper_) {
+  syncer_.BeforeTick([this] {
+    reaper_.ReapLeft();
+    space_.TrimLeft();
+  });
+}
 
 MountedVolume::~MountedVolume() { syncer_.Stop(); }
 
 Status MountedVolume::Begin() {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   MIRDAX_ASSIGN(const InodeRef root, context_->Get(kRootIno));
   {
     ReadLock lock(root->mutex);
@@ -52,15 +67,22 @@ Status MountedVolume::Begin() {
 }
 
 Status MountedVolume::Unmount() {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   syncer_.Stop();
   if (context_->options.read_only) return {};
-  MIRDAX_TRY(context_->CheckWritable());
-  MIRDAX_TRY(syncer_.SyncAll());
-  reaper_.ReapAllAtUnmount();
-  MIRDAX_TRY(context_->transactions->CommitAll());
-  // Mirrors that do not apply in time leave the list: they do not keep this copy from being clean.
-  MIRDAX_TRY(context_->transactions->Checkpoint(true));
-  context_->unmounted.store(true);
+  if (!context_->unmounted.load()) {
+    MIRDAX_TRY(context_->CheckWritable());
+    MIRDAX_TRY(syncer_.SyncAll());
+    space_.TrimLeft();
+    reaper_.ReapAllAtUnmount();
+    MIRDAX_TRY(context_->transactions->CommitAll());
+    // Mirrors that do not apply in time leave the list: they do not keep this copy from being
+    // clean.
+    MIRDAX_TRY(context_->transactions->Checkpoint(true));
+    context_->unmounted.store(true);
+  } else if (context_->private_store.Get().clean == 1) {
+    return Fail(ErrorCode::kShutdown);
+  }
   const TransactionStats stats = context_->transactions->stats();
   if (stats.tail != stats.commit) {
     return Fail(ErrorCode::kIo, "the journal could not be emptied; the next mount replays it");
@@ -69,6 +91,7 @@ Status MountedVolume::Unmount() {
 }
 
 Result<Attributes> MountedVolume::Lookup(Ino parent, std::string_view name) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return names_.Lookup(parent, name);
 }
 
@@ -79,54 +102,65 @@ void MountedVolume::Forget(Ino ino, uint64_t count) {
 
 Result<Attributes> MountedVolume::Create(Ino parent, std::string_view name, uint32_t mode,
                                          const Caller& caller) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return names_.MakeNode(parent, name, 0100000 | (mode & 07777), 0, caller);
 }
 
 Result<Attributes> MountedVolume::MakeNode(Ino parent, std::string_view name, uint32_t mode,
                                            uint32_t rdev, const Caller& caller) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return names_.MakeNode(parent, name, mode, rdev, caller);
 }
 
 Result<Attributes> MountedVolume::MakeDirectory(Ino parent, std::string_view name, uint32_t mode,
                                                 const Caller& caller) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return names_.MakeDirectory(parent, name, mode, caller);
 }
 
 Result<Attributes> MountedVolume::MakeSymlink(Ino parent, std::string_view name,
                                               std::string_view target, const Caller& caller) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return names_.MakeSymlink(parent, name, target, caller);
 }
 
 Result<Attributes> MountedVolume::OpenTemporary(Ino parent, uint32_t mode, const Caller& caller) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return names_.OpenTemporary(parent, mode, caller);
 }
 
 Result<Attributes> MountedVolume::Link(Ino ino, Ino new_parent, std::string_view new_name) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return names_.Link(ino, new_parent, new_name);
 }
 
 Status MountedVolume::Unlink(Ino parent, std::string_view name) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return names_.Unlink(parent, name);
 }
 
 Status MountedVolume::RemoveDirectory(Ino parent, std::string_view name) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return names_.RemoveDirectory(parent, name);
 }
 
 Status MountedVolume::Rename(Ino parent, std::string_view name, Ino new_parent,
                              std::string_view new_name, uint32_t flags) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return renamer_.Rename(parent, name, new_parent, new_name, flags);
 }
 
 Result<std::string> MountedVolume::ReadLink(Ino ino) { return names_.ReadLink(ino); }
 
 Status MountedVolume::ReadDirectory(Ino ino, uint64_t cookie, bool attributes, const Emit& emit) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return names_.ReadDirectory(ino, cookie, attributes, emit);
 }
 
 Result<Attributes> MountedVolume::GetAttributes(Ino ino) { return attributes_.Get(ino); }
 
 Result<Attributes> MountedVolume::SetAttributes(Ino ino, const AttributeChange& change) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return attributes_.Set(ino, change);
 }
 
@@ -146,10 +180,12 @@ Result<std::vector<std::string>> MountedVolume::ListXattrs(Ino ino) {
 
 Status MountedVolume::SetXattr(Ino ino, std::string_view name, std::string_view value,
                                XattrMode mode) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return attributes_.SetXattr(ino, name, value, mode);
 }
 
 Status MountedVolume::RemoveXattr(Ino ino, std::string_view name) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return attributes_.RemoveXattr(ino, name);
 }
 
@@ -158,14 +194,17 @@ Status MountedVolume::Read(Ino ino, uint64_t offset, uint64_t length, const Repl
 }
 
 Result<uint64_t> MountedVolume::Write(Ino ino, uint64_t offset, std::span<const std::byte> bytes) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return files_.Write(ino, offset, bytes);
 }
 
 Result<uint64_t> MountedVolume::Append(Ino ino, std::span<const std::byte> bytes) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return files_.Append(ino, bytes);
 }
 
 Status MountedVolume::Allocate(Ino ino, AllocateMode mode, uint64_t offset, uint64_t length) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return files_.Allocate(ino, mode, offset, length);
 }
 
@@ -175,14 +214,27 @@ Result<uint64_t> MountedVolume::Seek(Ino ino, uint64_t offset, SeekTo to) {
 
 Result<uint64_t> MountedVolume::CopyRange(Ino from, uint64_t from_offset, Ino to,
                                           uint64_t to_offset, uint64_t length) {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   return files_.CopyRange(from, from_offset, to, to_offset, length);
 }
 
-Status MountedVolume::Fsync(Ino ino, bool data_only) { return syncer_.Sync(ino, data_only); }
+// To fsync(2) no memory is no reason of its own, and to msync(2) it means another thing.
+Status MountedVolume::Fsync(Ino ino, bool data_only) {
+  Status done = [&]() -> Status {
+    MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
+    return syncer_.Sync(ino, data_only);
+  }();
+  const bool no_memory = !done && done.error().code == ErrorCode::kNoMemory;
+  if (no_memory && !Mutated(Mutant::kSyncSaysNoMemory)) done = Fail(ErrorCode::kIo);
+  return done;
+}
 
-Status MountedVolume::FsyncDirectory(Ino ino) { return syncer_.Sync(ino, false); }
+Status MountedVolume::FsyncDirectory(Ino ino) { return Fsync(ino, false); }
 
-Status MountedVolume::SyncAll() { return syncer_.SyncAll(); }
+Status MountedVolume::SyncAll() {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
+  return syncer_.SyncAll();
+}
 
 Status MountedVolume::Tick() { return syncer_.Tick(); }
 

@@ -186,7 +186,8 @@ Result<Attributes> Namespace::MakeIn(Inode& parent, const std::optional<std::str
     if (disk.xattr_block != 0) {
       MIRDAX_TRY(volume_.OrAbort(tx, volume_.xattrs.RemoveAll(tx, disk)));
     }
-    MIRDAX_TRY(volume_.OrAbort(tx, volume_.allocator->FreeInode(tx, ino)));
+    if (!Mutated(Mutant::kInodeLeaked))
+      MIRDAX_TRY(volume_.OrAbort(tx, volume_.allocator->FreeInode(tx, ino)));
     return Fail(stored.error());
   }
   if (fresh.target_block.length != 0) {

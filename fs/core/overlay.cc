@@ -103,29 +103,38 @@ void Overlay::MarkDirty(Shard& shard, const std::shared_ptr<MetaBuffer>& buffer,
   }
 }
 
-Overlay::Blocks Overlay::Close(RecordBuilder& record) {
-  Blocks closed;
+Overlay::Blocks Overlay::Listed() {
+  Blocks listed;
   for (Shard& shard : shards_) {
     MutexLock lock(shard.mutex);
-    for (auto& buffer : shard.dirty) {
-      buffer->listed = false;
-      if (buffer->dirty != 0) {
-        ++buffer->in_flight;
-        closed.push_back(std::move(buffer));
-      } else if (buffer->in_flight == 0) {  // forgotten
-        shard.blocks.erase(buffer->block);
-      }
-    }
-    shard.dirty.clear();
+    listed.insert(listed.end(), shard.dirty.begin(), shard.dirty.end());
   }
   // By position: neighbours become one patch, and home is stored in order.
-  std::ranges::sort(closed, {}, [](const auto& buffer) { return buffer->block; });
-  for (const auto& buffer : closed) {
+  std::ranges::sort(listed, {}, [](const auto& buffer) { return buffer->block; });
+  return listed;
+}
+
+void Overlay::Close(Blocks& blocks, RecordBuilder& record) {
+  for (Shard& shard : shards_) {
+    MutexLock lock(shard.mutex);
+    shard.dirty.clear();
+  }
+  std::erase_if(blocks, [&](const std::shared_ptr<MetaBuffer>& buffer) {
+    Shard& shard = ShardOf(buffer->block);
+    MutexLock lock(shard.mutex);
+    buffer->listed = false;
+    if (buffer->dirty == 0) {  // forgotten
+      if (buffer->in_flight == 0) shard.blocks.erase(buffer->block);
+      return true;
+    }
+    ++buffer->in_flight;
+    return false;
+  });
+  for (const auto& buffer : blocks) {
     AddTo(record, *buffer);
     buffer->dirty = 0;
   }
   dirty_lines_.store(0, std::memory_order_relaxed);
-  return closed;
 }
 
 void Overlay::AddTo(RecordBuilder& record, const MetaBuffer& buffer) {

@@ -39,9 +39,12 @@ class Overlay {
   uint64_t dirty_lines() const noexcept { return dirty_lines_.load(std::memory_order_relaxed); }
 
   using Blocks = std::vector<std::shared_ptr<MetaBuffer>>;
-  // Puts the dirty lines into `record`, checksums included, and returns the blocks concerned, now
-  // clean and in flight.
-  Blocks Close(RecordBuilder& record);
+  // The blocks that Close() will look at, by position.
+  Blocks Listed();
+  // Puts the dirty lines into `record`, checksums included; `blocks`, which Listed() has returned,
+  // become those concerned, now clean and in flight. Needs no memory.
+  // REQUIRES: record.Reserve(dirty_lines()).
+  void Close(Blocks& blocks, RecordBuilder& record);
   // The patches of `blocks` are stored at home: copies that nobody changed again go.
   void Release(const Blocks& blocks);
 

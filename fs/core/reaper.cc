@@ -3,8 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
-#include <vector>
-
+#include "fs/base/memory_reserve.h"
 #include "fs/base/mutant.h"
 
 namespace mirdax {
@@ -42,13 +41,28 @@ void Reaper::Release(Ino ino, uint64_t count) {
 void Reaper::Reap(Ino ino) {
   if (!IsDoomed(ino) || !volume_.CheckWritable()) return;
   const Status status = [&]() -> Status {
+    MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
     MIRDAX_ASSIGN(const InodeRef inode, volume_.Get(ino));
     return ReapReferenced(*inode, false);
   }();
   if (!status && status.error().code != ErrorCode::kNotFound) {
+    left_.store(true);
+    if (status.error().code == ErrorCode::kNoMemory) return;  // not even for a line in the log
     spdlog::warn("inode {} stays on the orphan list: {} ({})", ino, status.error().message,
                  ErrorCodeName(status.error().code));
   }
+}
+
+void Reaper::ReapLeft() {
+  if (!left_.exchange(false) || Mutated(Mutant::kOrphanForgotten)) return;
+  for (const Ino ino : Doomed()) {
+    if (volume_.lookups.Count(ino) == 0) Reap(ino);
+  }
+}
+
+std::vector<Ino> Reaper::Doomed() {
+  MutexLock lock(mutex_);
+  return {doomed_.begin(), doomed_.end()};
 }
 
 Status Reaper::ReapReferenced(Inode& inode, bool even_if_counted) {
@@ -130,12 +144,7 @@ Status Reaper::ReapAllAtMount() {
 }
 
 void Reaper::ReapAllAtUnmount() {
-  std::vector<Ino> doomed;
-  {
-    MutexLock lock(mutex_);
-    doomed.assign(doomed_.begin(), doomed_.end());
-  }
-  for (const Ino ino : doomed) {
+  for (const Ino ino : Doomed()) {
     const Result<InodeRef> inode = volume_.Get(ino);
     if (!inode) continue;  // freed meanwhile, or damaged: the orphan list has it
     const Status status = ReapReferenced(**inode, true);

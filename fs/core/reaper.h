@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <unordered_set>
+#include <vector>
 
 #include "fs/base/mutex.h"
 #include "fs/core/file_space.h"
@@ -29,8 +30,10 @@ class Reaper {
   void Pardon(Ino ino) MIRDAX_EXCLUDES(mutex_);
 
   // Frees `ino` if it is doomed and not looked up by anybody. Failures are logged: the orphan list
-  // still has it. Called without locks.
+  // still has it, and the commit interval tries again. Called without locks.
   void Reap(Ino ino);
+  // Frees what Reap() could not, and nobody has looked up since.
+  void ReapLeft();
   // Subtracts from the lookup count; reaps at zero.
   void Release(Ino ino, uint64_t count);
 
@@ -41,6 +44,7 @@ class Reaper {
 
  private:
   bool IsDoomed(Ino ino) MIRDAX_EXCLUDES(mutex_);
+  std::vector<Ino> Doomed() MIRDAX_EXCLUDES(mutex_);
   Status Free(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
   Status FreeOrTrim(Ino ino);
   Status ReapReferenced(Inode& inode, bool even_if_counted) MIRDAX_EXCLUDES(inode.mutex);
@@ -50,6 +54,7 @@ class Reaper {
   Mutex mutex_;
   std::unordered_set<Ino> doomed_ MIRDAX_GUARDED_BY(mutex_);
   std::atomic<size_t> doomed_count_{0};  // sequentially consistent, as LookupTable is
+  std::atomic<bool> left_{false};        // a Reap() has failed
 };
 
 }  // namespace mirdax

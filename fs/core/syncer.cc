@@ -4,7 +4,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <new>
 
+#include "fs/base/memory_reserve.h"
 #include "fs/base/mutant.h"
 
 namespace mirdax {
@@ -65,7 +67,13 @@ void Syncer::Run() {
       if (stop_) return;
       woken_ = false;
     }
-    const Status status = Tick();
+    const Status status = [this]() -> Status {
+      try {
+        return Tick();
+      } catch (const std::bad_alloc&) {  // what waits goes on waiting
+        return Fail(ErrorCode::kNoMemory);
+      }
+    }();
     if (!status && !reported) {
       spdlog::error("the periodic commit failed: {} ({})", status.error().message,
                     ErrorCodeName(status.error().code));
@@ -204,11 +212,14 @@ Status Syncer::SyncAll() {
 }
 
 Status Syncer::Tick() {
+  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   MutexLock lock(tick_mutex_);
+  if (before_tick_) before_tick_();
   const bool freed = volume_.freed.exchange(false);
-  MIRDAX_TRY(SyncAll());
-  if (freed) MIRDAX_TRY(volume_.transactions->Checkpoint(false));
-  return {};
+  Status done = SyncAll();
+  if (done && freed) done = volume_.transactions->Checkpoint(false);
+  if (!done && freed) volume_.freed.store(true);
+  return done;
 }
 
 Status Syncer::Throttle(Ino ino) {

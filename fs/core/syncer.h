@@ -9,7 +9,9 @@
 //     commit stops the filesystem.
 #pragma once
 
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "fs/core/volume_context.h"
@@ -38,6 +40,8 @@ class Syncer {
   // Durable when it returns: everything the inode held at the call.
   Status Sync(Ino ino, bool data_only);
   Status SyncAll();
+  // Called by each Tick() first, without locks. Set before Start().
+  void BeforeTick(std::function<void()> work) { before_tick_ = std::move(work); }
   // SyncAll(), then a checkpoint if something freed waits for one.
   Status Tick() MIRDAX_EXCLUDES(tick_mutex_);
 
@@ -57,6 +61,7 @@ class Syncer {
   void Run() MIRDAX_EXCLUDES(wake_mutex_);
 
   VolumeContext& volume_;
+  std::function<void()> before_tick_;
   Mutex tick_mutex_;
   Mutex wake_mutex_;
   CondVar wake_;

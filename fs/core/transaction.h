@@ -117,12 +117,13 @@ class Tx {
 
  private:
   friend class TransactionManager;
-  Tx(TransactionManager* manager, TxId id, uint32_t credits)
-      : manager_(manager), id_(id), credits_(credits) {}
+  Tx(TransactionManager* manager, TxId id, uint32_t credits);
 
   TransactionManager* manager_;
   TxId id_;
   uint32_t credits_;
+  int exceptions_;  // under way when it began
+  bool changed_ = false;
 };
 
 }  // namespace mirdax

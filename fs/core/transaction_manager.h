@@ -21,7 +21,9 @@ struct TransactionStats {
 // Errors:  kShutdown once a commit failed (PM layer, kStale or kIo of the sink) or a Tx was
 // aborted:
 //          nothing is acknowledged any more; the message holds the cause. kIo from Begin() and
-//          Checkpoint(): home or tail is not durable; may be tried again.
+//          Checkpoint(): home or tail is not durable; may be tried again. kNoMemory: nothing was
+//          changed or committed; may be tried again. A Tx that ends by an exception after its first
+//          change counts as aborted.
 // Threads: every method by any.
 class TransactionManager : public MetaReader {
  public:

@@ -65,12 +65,16 @@ struct SpaceReport {
   uint64_t inodes = 0, inodes_free = 0;
 };
 
+class Allocator;  // allocator.h
+
 struct VolumeOptions {
   bool read_only = false;
   bool sync_always = false;  // -o sync: every change is durable when the call returns
   bool noatime = false;      // default is relatime
   std::chrono::milliseconds commit_interval{1000};
   bool background = true;  // false: no threads of its own; the test calls Tick()
+  // Puts another allocator in front of the volume's (a test's, that refuses). May be empty.
+  std::function<std::unique_ptr<Allocator>(std::unique_ptr<Allocator>)> allocator_seam = {};
 };
 
 enum class AllocateMode : uint8_t {
@@ -113,6 +117,7 @@ class Volume {
   virtual ~Volume() = default;
 
   // Commits everything, checkpoints here and on the mirrors, frees orphans, marks the pool clean.
+  // After a failure it may be called again; changes may be refused by then (kShutdown).
   virtual Status Unmount() = 0;
 
   // --- names ---

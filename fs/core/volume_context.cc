@@ -43,6 +43,7 @@ Result<std::unique_ptr<VolumeContext>> VolumeContext::Open(Pool& pool, PrivateSt
   MIRDAX_ASSIGN(auto transactions,
                 TransactionManager::Start(pool.region(), pool.geometry(), private_store, sink));
   MIRDAX_ASSIGN(auto allocator, Allocator::Open(*transactions));
+  if (options.allocator_seam) allocator = options.allocator_seam(std::move(allocator));
   return std::unique_ptr<VolumeContext>(new VolumeContext(
       pool, private_store, clock, options, std::move(transactions), std::move(allocator)));
 }
@@ -75,8 +76,8 @@ Status VolumeContext::Retry(const std::function<Status()>& attempt) {
     Status status = attempt();
     if (status || status.error().code != ErrorCode::kBusy) return status;
     if (Status reclaimed = allocator->Reclaim(); !reclaimed) {
+      if (reclaimed.error().code != ErrorCode::kNoSpace) return reclaimed;
       // Nothing (more) to wait for: one last attempt tells kNoSpace from luck.
-      if (reclaimed.error().code == ErrorCode::kShutdown) return reclaimed;
       status = attempt();
       if (status || status.error().code != ErrorCode::kBusy) return status;
       break;

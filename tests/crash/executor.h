@@ -29,6 +29,9 @@ class Executor {
   // All handles.
   void CloseAll();
 
+  // What a handle stands for. REQUIRES: it is open.
+  Ino InoOf(const std::string& handle) const { return handles_.at(handle); }
+
  private:
   // An inode that stays while we use it: by one lookup count, given back at the end, or (a handle,
   // the root) by somebody else's.

@@ -24,16 +24,22 @@ SyncScope ScopeOfItself(OpKind kind) {
 
 }  // namespace
 
-std::optional<ErrorCode> History::Add(const Operation& operation, bool done, int64_t seconds) {
+std::optional<ErrorCode> History::Add(const Operation& operation, bool done, int64_t seconds,
+                                      bool synced) {
   const uint32_t index = size() + 1;
   State next = states_.back();
   const std::optional<ErrorCode> refused = next.Apply(operation, index, seconds);
   const bool changes = done && !refused;
-  SyncScope scope = changes ? ScopeOf(operation) : SyncScope::kNothing;
-  if (changes && synced_by_mount_ == Synced::kEverything) scope = SyncScope::kEverything;
-  if (changes && synced_by_mount_ == Synced::kItself) {
+  SyncScope scope = changes && synced ? ScopeOf(operation) : SyncScope::kNothing;
+  if (changes && synced && synced_by_mount_ == Synced::kEverything) {
+    scope = SyncScope::kEverything;
+  }
+  if (changes && synced && synced_by_mount_ == Synced::kItself) {
     scope = std::max(scope, ScopeOfItself(operation.kind));
   }
+  const bool syncs =
+      synced_by_mount_ != Synced::kNothing || ScopeOf(operation) != SyncScope::kNothing;
+  if (!refused && syncs && (!done || !synced) && failed_sync_ == 0) failed_sync_ = index;
   NodeId node = 0;
   if (scope == SyncScope::kFile) {
     const bool copy = operation.kind == OpKind::kCopy;

@@ -43,8 +43,16 @@ class History {
   std::optional<ErrorCode> Add(const Operation& operation, bool done) {
     return Add(operation, done, SecondsAt(size() + 1));
   }
-  // Likewise, of one that ran at `seconds` by the clock.
-  std::optional<ErrorCode> Add(const Operation& operation, bool done, int64_t seconds);
+  // Likewise, of one that ran at `seconds` by the clock. `synced` is false when it did all but make
+  // durable what it did.
+  std::optional<ErrorCode> Add(const Operation& operation, bool done, int64_t seconds,
+                               bool synced = true);
+
+  // Whether a sync has failed by the time operation `index` has returned. It may have made a part
+  // of what it covers durable: whole blocks, and a size between the old one and the new.
+  bool SyncFailed(uint32_t index) const noexcept {
+    return failed_sync_ != 0 && failed_sync_ <= index;
+  }
 
   uint32_t size() const noexcept { return static_cast<uint32_t>(operations_.size()); }
   // 1, 2, 3...
@@ -60,6 +68,7 @@ class History {
 
  private:
   Synced synced_by_mount_;
+  uint32_t failed_sync_ = 0;  // the first one; 0: none
   std::vector<Operation> operations_;
   std::vector<int64_t> seconds_;   // by index - 1
   std::vector<SyncScope> scopes_;  // by index - 1

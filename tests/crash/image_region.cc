@@ -8,6 +8,7 @@
 
 #include "fs/base/thread_schedule.h"
 #include "fs/format/layout.h"
+#include "tests/crash/faults.h"
 
 namespace mirdax::crash {
 namespace {
@@ -48,6 +49,7 @@ ImageRegion::Line ImageRegion::LineAt(uint64_t number) const {
 void ImageRegion::Save(uint64_t offset, uint64_t length) {
   Address(offset, length);  // inside the pool, or the process ends (R9)
   if (length == 0 || levels_.empty()) return;
+  const Faults::Aside aside;
   hash_stale_ = true;
   const uint32_t serial = levels_.back().serial;
   for (uint64_t line = offset / kLineSize; line * kLineSize < offset + length; ++line) {
@@ -97,8 +99,9 @@ uint64_t ImageRegion::HashWithoutPrivate() {
 }
 
 void ImageRegion::Log(RegionEvent::Kind kind, uint64_t offset, uint64_t length,
-                      std::span<const std::byte> bytes) {
+                      std::span<const std::byte> bytes, bool failed) {
   if (!logging_) return;
+  const Faults::Aside aside;
   log_.push_back(RegionEvent{
       .sequence = ++*events_,
       .kind = kind,
@@ -106,7 +109,7 @@ void ImageRegion::Log(RegionEvent::Kind kind, uint64_t offset, uint64_t length,
       .length = length,
       .bytes = {bytes.begin(), bytes.end()},
       .thread = thread_schedule == nullptr ? std::thread::id() : std::this_thread::get_id(),
-      .failed = false});
+      .failed = failed});
 }
 
 void ImageRegion::StartLog(uint64_t* events) {
@@ -161,7 +164,9 @@ void ImageRegion::Flush(uint64_t offset, uint64_t length) {
 
 Status ImageRegion::Drain() {
   Step();
-  Log(RegionEvent::Kind::kDrain, 0, 0, {});
+  const bool fails = drain_fails_ && drain_fails_();
+  Log(RegionEvent::Kind::kDrain, 0, 0, {}, fails);
+  if (fails) return Fail(ErrorCode::kIo, "a drain failed on purpose");
   return {};
 }
 

@@ -2,8 +2,10 @@
 // A pool image in memory whose stores can be taken back, in time that depends on the stores alone.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "fs/format/layout.h"
@@ -37,6 +39,9 @@ class ImageRegion final : public MappedRegion {
   void Flush(uint64_t offset, uint64_t length) override;
   Status Drain() override;
 
+  // Asked at each drain: true makes it fail, with nothing made durable. Empty: none fails.
+  void FailDrainsIf(std::function<bool()> fails) { drain_fails_ = std::move(fails); }
+
   // A line as the medium would have it: in no log.
   void Put(uint64_t offset, Line line);
 
@@ -69,7 +74,7 @@ class ImageRegion final : public MappedRegion {
   static void Step();
   void Save(uint64_t offset, uint64_t length);
   void Log(RegionEvent::Kind kind, uint64_t offset, uint64_t length,
-           std::span<const std::byte> bytes);
+           std::span<const std::byte> bytes, bool failed = false);
   Line LineAt(uint64_t number) const;
 
   const Mapping mapping_;
@@ -79,6 +84,7 @@ class ImageRegion final : public MappedRegion {
   uint32_t next_serial_ = 1;
   uint64_t hash_ = 0;  // good while !hash_stale_
   bool hash_stale_ = false;
+  std::function<bool()> drain_fails_;
   bool logging_ = false;
   uint64_t own_events_ = 0;
   uint64_t* events_ = nullptr;  // logged so far, here and elsewhere

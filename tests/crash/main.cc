@@ -13,7 +13,6 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <sstream>
 #include <thread>
 
 #include "tests/crash/client_generator.h"
@@ -21,6 +20,7 @@
 #include "tests/crash/explorer.h"
 #include "tests/crash/generator.h"
 #include "tests/crash/set_explorer.h"
+#include "tests/crash/tasks.h"
 
 namespace mirdax::crash {
 namespace {
@@ -46,39 +46,11 @@ struct Arguments {
   ExploreOptions explore;
 };
 
-struct Task {
-  GeneratedWorkload generated;
-  std::string file;  // that it was read from
-};
-
-Result<Task> ReadTask(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  std::stringstream text;
-  text << in.rdbuf();
-  if (!in) return Fail(ErrorCode::kNotFound, "{} cannot be read", path.string());
-  Result<Workload> workload = ParseWorkload(text.str());
-  if (!workload) {
-    return Fail(ErrorCode::kInvalid, "{}: {}", path.string(), workload.error().message);
-  }
-  if (FindShape(workload->shape) == nullptr) {
-    return Fail(ErrorCode::kInvalid, "{}: no shape '{}'", path.string(), workload->shape);
-  }
-  return Task{{std::move(*workload), 0}, path.string()};
-}
-
 // Those with clients, with so many schedules each.
 Status AddFiles(const std::string& name, const Arguments& arguments, std::vector<Task>& tasks) {
-  std::vector<std::filesystem::path> files;
-  if (std::filesystem::is_directory(name)) {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(name)) {
-      if (entry.path().extension() == ".txt") files.push_back(entry.path());
-    }
-    std::ranges::sort(files);
-  } else {
-    files.emplace_back(name);
-  }
-  for (const auto& file : files) {
-    MIRDAX_ASSIGN(Task task, ReadTask(file));
+  std::vector<Task> read;
+  MIRDAX_TRY(ReadTasks(name, read));
+  for (Task& task : read) {
     Workload& workload = task.generated.workload;
     if (arguments.schedule) workload.schedule = *arguments.schedule;
     const uint64_t schedules = workload.clients() == 0 ? 1 : arguments.schedules;

@@ -57,6 +57,7 @@ class State {
   const Node& At(NodeId id) const { return nodes_.at(id); }
   bool Has(NodeId id) const { return nodes_.contains(id); }
   const std::map<NodeId, Node>& nodes() const noexcept { return nodes_; }
+  const std::map<std::string, NodeId>& handles() const noexcept { return handles_; }
 
   // What there is now was there, durable, before operation 1.
   void Settle();

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/crash/mounted_image.h"
 
+#include <utility>
+
 #include "fs/core/recovery.h"
+#include "tests/crash/refusing_allocator.h"
 
 namespace mirdax::crash {
 
@@ -26,6 +29,11 @@ Status MountedImage::Mount(ReplicationSink& sink, bool sync_always) {
   options.noatime = true;
   options.sync_always = sync_always;
   options.background = false;
+  if (faults_ != nullptr) {
+    options.allocator_seam = [this](std::unique_ptr<Allocator> real) {
+      return std::make_unique<RefusingAllocator>(std::move(real), *faults_);
+    };
+  }
   MIRDAX_ASSIGN(volume_, Volume::Mount(*pool_, *private_store_, sink, clock_, random_, options));
   return {};
 }

@@ -7,6 +7,7 @@
 
 #include "fs/core/volume.h"
 #include "fs/pmem/superblock_pair.h"
+#include "tests/crash/faults.h"
 
 namespace mirdax::crash {
 
@@ -50,6 +51,8 @@ class MountedImage {
   static Result<std::unique_ptr<MountedImage>> Open(Region& region);
   // Replays the journal: RecoverPool().
   Status Recover();
+  // Before Mount(): space may be refused. `faults` outlives the mount.
+  void set_faults(Faults* faults) { faults_ = faults; }
   // REQUIRES: Recover() succeeded. `sink` outlives the mount.
   Status Mount(ReplicationSink& sink, bool sync_always = false);
   Status Mount(bool sync_always = false) { return Mount(alone_, sync_always); }
@@ -73,6 +76,7 @@ class MountedImage {
   const std::unique_ptr<PrivateStore> private_store_;
   StepClock clock_;
   SeededRandom random_{1};
+  Faults* faults_ = nullptr;
   NoReplication alone_;
   std::unique_ptr<ReplicationSink> own_sink_;  // outlives the volume
   std::unique_ptr<Volume> volume_;

@@ -2,6 +2,7 @@
 // crash_mutants: switches on each deliberate defect in turn and says which workload shows it. A
 // defect that none shows is a hole in the checks, and makes the command fail.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "fs/base/mutant.h"
 #include "tests/crash/client_generator.h"
 #include "tests/crash/explorer.h"
+#include "tests/crash/fault_run.h"
 #include "tests/crash/generator.h"
 
 namespace mirdax::crash {
@@ -30,7 +32,7 @@ struct MutantInfo {
 
 constexpr MutantInfo kMutants[] = {
 #define MIRDAX_MUTANT_INFO(name, rule, what) {Mutant::k##name, #name, rule, what, false},
-    MIRDAX_MUTANT_LIST(MIRDAX_MUTANT_INFO)
+    MIRDAX_MUTANT_LIST(MIRDAX_MUTANT_INFO) MIRDAX_FAULT_MUTANT_LIST(MIRDAX_MUTANT_INFO)
 #undef MIRDAX_MUTANT_INFO
 #define MIRDAX_MUTANT_INFO(name, rule, what) {Mutant::k##name, #name, rule, what, true},
         MIRDAX_CLIENT_MUTANT_LIST(MIRDAX_MUTANT_INFO)
@@ -88,6 +90,41 @@ std::vector<Workload> ClientWorkloads(const std::string& folder) {
   return workloads;
 }
 
+std::string OneLine(const Workload& workload) {
+  std::string text = PrintWorkload(workload);
+  std::ranges::replace(text, '\n', ';');
+  return text;
+}
+
+bool ShowsInFaults(const MutantInfo& info) { return info.rule.starts_with('F'); }
+
+// As Hunt(), by fault loops.
+int HuntInFaults(const MutantInfo& info, const std::vector<Workload>& workloads,
+                 const std::map<std::string, std::unique_ptr<ShapedPool>>& pools) {
+  ExploreStats stats;
+  uint64_t runs = 0;
+  for (const Workload& workload : workloads) {
+    FaultRun run(*pools.at(workload.shape), stats);
+    for (const FaultKind kind : kFaultKinds) {
+      const auto chances = run.CountChances(workload, kind);
+      for (const bool lasting : {false, true}) {
+        for (uint64_t at = 1; chances && at <= chances->back(); ++at) {
+          const FaultPlan plan{.kind = kind, .at = at, .lasting = lasting};
+          const FaultOutcome outcome = run.Run(workload, plan);
+          ++runs;
+          if (outcome.violation.empty()) continue;
+          fmt::print("{:<24} {}  caught after {} faults: {}\n    by: fault {} of {}\n", info.name,
+                     info.rule, runs, outcome.violation, PrintFault(plan), OneLine(workload));
+          return kCaught;
+        }
+      }
+    }
+  }
+  fmt::print("{:<24} {}  NOT CAUGHT by {} faults in {} workloads: {}\n", info.name, info.rule, runs,
+             workloads.size(), info.what);
+  return kMissed;
+}
+
 // In a process of its own. REQUIRES: the pools were built before the mutant was active.
 int Hunt(const MutantInfo& info, const std::vector<Workload>& workloads,
          const std::map<std::string, std::unique_ptr<ShapedPool>>& pools) {
@@ -96,6 +133,11 @@ int Hunt(const MutantInfo& info, const std::vector<Workload>& workloads,
 #endif
   std::signal(SIGABRT, SIG_DFL);  // a library's handler would end the process otherwise
   alarm(kDeadlineSeconds);
+  if (ShowsInFaults(info)) {
+    const int result = HuntInFaults(info, workloads, pools);
+    std::fflush(stdout);
+    return result;
+  }
   DistinctImages distinct;
   ExploreStats stats;
   ExploreOptions options;
@@ -105,10 +147,8 @@ int Hunt(const MutantInfo& info, const std::vector<Workload>& workloads,
     Explorer explorer(*pools.at(workload.shape), distinct, stats, {});
     const std::optional<Failure> failure = explorer.Explore(workload, options);
     if (!failure) continue;
-    std::string text = PrintWorkload(failure->workload);
-    std::ranges::replace(text, '\n', ';');
     fmt::print("{:<24} {}  caught after {} images: {}\n    by: {}\n", info.name, info.rule,
-               stats.check.images, failure->reason, text);
+               stats.check.images, failure->reason, OneLine(failure->workload));
     std::fflush(stdout);
     return kCaught;
   }
@@ -119,6 +159,7 @@ int Hunt(const MutantInfo& info, const std::vector<Workload>& workloads,
 }
 
 int Main(const std::string& folder, const std::vector<std::string>& names, unsigned jobs) {
+  spdlog::set_level(spdlog::level::off);
   const std::vector<Workload> of_one = AllWorkloads(folder);
   const std::vector<Workload> of_clients = ClientWorkloads(folder);
   std::map<std::string, std::unique_ptr<ShapedPool>> pools;

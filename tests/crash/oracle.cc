@@ -128,7 +128,7 @@ class Oracle::Match {
   Reason Bytes(const std::string& path, NodeId id, const std::string& seen) const {
     const uint32_t oldest =
         std::max({Creation(id), history_.BytesDurable(id, moment_), Data(id, p_).resized()});  // O2
-    bool size_ok = false;
+    bool size_ok = history_.SyncFailed(moment_.begun) && IsBetween(id, seen.size(), oldest);
     for (uint32_t at = oldest; at <= p_; ++at) {
       if (Data(id, at).bytes() == seen) return std::nullopt;
       size_ok = size_ok || Data(id, at).size() == seen.size();
@@ -141,6 +141,17 @@ class Oracle::Match {
       if (Reason bad = Block(path, id, seen, block, oldest)) return bad;
     }
     return std::nullopt;
+  }
+
+  // A sync that failed may have stored some of the blocks, and the size that they reach.
+  bool IsBetween(NodeId id, uint64_t size, uint32_t oldest) const {
+    uint64_t least = Data(id, oldest).size();
+    uint64_t most = least;
+    for (uint32_t at = oldest; at <= p_; ++at) {
+      least = std::min(least, Data(id, at).size());
+      most = std::max(most, Data(id, at).size());
+    }
+    return size % kBlockSize == 0 && size >= least && size <= most;
   }
 
   // O4
@@ -189,10 +200,7 @@ class Oracle::Match {
   std::unordered_map<Ino, NodeId> nodes_;
 };
 
-namespace {
-
-// O6
-Reason CheckSpace(const Observation& seen) {
+std::optional<std::string> SpaceDiffers(const Observation& seen) {
   uint64_t blocks = 0;
   for (const auto& [ino, node] : seen.nodes) blocks += node.attributes.blocks / (kBlockSize / 512);
   if (blocks + seen.space.blocks_free != seen.space.blocks) {
@@ -207,10 +215,15 @@ Reason CheckSpace(const Observation& seen) {
   return std::nullopt;
 }
 
-}  // namespace
+std::optional<std::string> Differs(const Observation& seen, const State& state) {
+  State now = state;
+  now.Settle();
+  const History history(std::move(now));
+  return Oracle::Match(history, seen, Moment{}, 0).Run();
+}
 
 std::optional<std::string> Oracle::Judge(const Observation& seen, Moment moment) const {
-  if (Reason bad = CheckSpace(seen)) return bad;
+  if (Reason bad = SpaceDiffers(seen)) return bad;
   const uint32_t oldest = history_.NamesDurable(moment);
   std::string reasons;
   for (uint32_t p = moment.begun;; --p) {

@@ -25,7 +25,9 @@ class LegalStates {
 //     those after p, exactly: operations are whole, and in order.
 //  O2 bytes synced: nothing of a file is older than the last sync point that covers it, or than the
 //     last change of its size itself (an operation on names and attributes, see O1) up to p.
-//  O3 size: one that the file had, between O2 and p; it never covers what was not stored.
+//  O3 size: one that the file had, between O2 and p, or, after a sync that failed, one between
+//  those
+//     at the end of a block; it never covers what was not stored.
 //  O4 a block whose storage is new appears as a whole, with the blocks' storage after some
 //     operation between O2 and p. Only words (8 aligned bytes) that share that storage may differ:
 //     each is as it was after some operation, not older than O2, up to the one under way.
@@ -41,9 +43,15 @@ class Oracle final : public LegalStates {
   std::optional<std::string> Judge(const Observation& seen, Moment moment) const override;
 
  private:
+  friend std::optional<std::string> Differs(const Observation& seen, const State& state);
   class Match;  // of one observation with one p
 
   const History& history_;
 };
+
+// Why `seen` is not what a running volume shows whose state is `state`, exactly; the space apart.
+std::optional<std::string> Differs(const Observation& seen, const State& state);
+// O6. Why some space is nobody's, or counted twice. REQUIRES: no file without a name is open.
+std::optional<std::string> SpaceDiffers(const Observation& seen);
 
 }  // namespace mirdax::crash

@@ -250,6 +250,7 @@ Result<std::unique_ptr<ShapedPool>> ShapedPool::Build(
 Result<std::unique_ptr<MountedImage>> ShapedPool::Mount(State* state, const Connect& connect) {
   *state = state_;
   MIRDAX_ASSIGN(auto mounted, MountedImage::Open(*region_));
+  mounted->set_faults(faults_);
   MIRDAX_TRY(mounted->Recover());
   if (connect) {
     MIRDAX_ASSIGN(auto sink, connect(*mounted));

@@ -54,6 +54,8 @@ class ShapedPool {
 
   ImageRegion& region() { return *region_; }
   const Shape& shape() const noexcept { return shape_; }
+  // Of the mounts from now on; null: none. Outlives them.
+  void set_faults(Faults* faults) { faults_ = faults; }
 
   // Makes, of a recovered image, what its mount sends its batches to.
   using Connect = std::function<Result<std::unique_ptr<ReplicationSink>>(MountedImage&)>;
@@ -68,6 +70,7 @@ class ShapedPool {
   const Shape& shape_;
   const std::unique_ptr<ImageRegion> region_;
   const State state_;  // after `build`
+  Faults* faults_ = nullptr;
 };
 
 }  // namespace mirdax::crash

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// fault_loops: see docs/TESTING.md, "Fault loops".
+#include <fmt/format.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <thread>
+
+#include "tests/crash/current_case.h"
+#include "tests/crash/fault_run.h"
+#include "tests/crash/tasks.h"
+
+namespace mirdax::crash {
+namespace {
+
+constexpr uint64_t kDeadlineSeconds = 30;  // of one run: after that it hangs
+
+struct Arguments {
+  std::vector<std::string> run;
+  unsigned systematic = 0;
+  std::string shape = "plain";
+  std::vector<FaultKind> kinds;
+  uint64_t at = 0;
+  bool lasting = false;
+  uint64_t every = 1;
+  std::string save;
+  unsigned jobs = 1;
+  uint64_t at_least = 0;
+  uint64_t most_failures = 20;
+};
+
+struct FaultStats {
+  uint64_t runs = 0;
+  uint64_t failed = 0;   // an operation failed of the fault
+  uint64_t stopped = 0;  // the filesystem stopped
+};
+using StatsByKind = std::array<FaultStats, std::size(kFaultKinds)>;
+
+uint64_t SecondsNow() {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                   std::chrono::steady_clock::now().time_since_epoch())
+                                   .count());
+}
+
+Result<std::vector<Task>> TasksOf(const Arguments& arguments) {
+  std::vector<Task> tasks;
+  for (const std::string& name : arguments.run) MIRDAX_TRY(ReadTasks(name, tasks));
+  if (arguments.systematic == 0) return tasks;
+  for (const Shape& shape : Shapes()) {
+    if (arguments.shape != "all" && arguments.shape != shape.name) continue;
+    for (auto& each : Systematic(shape.name, arguments.systematic))
+      tasks.push_back({std::move(each), {}});
+  }
+  return tasks;
+}
+
+// Takes workloads until there are none, or enough went wrong.
+class Work {
+ public:
+  Work(const Arguments& arguments, const std::vector<Task>& tasks)
+      : arguments_(arguments), tasks_(tasks), workers_(arguments.jobs) {}
+
+  void Run() {
+    std::vector<std::thread> threads;
+    for (Worker& worker : workers_) {
+      threads.emplace_back([this, &worker] { Loop(worker); });
+    }
+    std::thread watch([this, &threads] { Watch(threads); });
+    for (std::thread& thread : threads) thread.join();
+    done_ = true;
+    watch.join();
+  }
+  uint64_t failures() const { return failures_.load(); }
+  const StatsByKind& stats() const { return stats_; }
+  uint64_t runs() const {
+    uint64_t sum = 0;
+    for (const FaultStats& stats : stats_) sum += stats.runs;
+    return sum;
+  }
+  uint64_t images() const { return images_; }
+
+ private:
+  struct Worker {
+    std::atomic<uint64_t> begun{0};  // second in which the run under way began; 0: none
+  };
+
+  void Watch(std::vector<std::thread>& threads) {
+    while (!done_) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      for (size_t i = 0; i < workers_.size(); ++i) {
+        const uint64_t begun = workers_[i].begun;
+        if (begun == 0 || SecondsNow() - begun <= kDeadlineSeconds) continue;
+        fmt::print(stderr, "no end after {} s\n", kDeadlineSeconds);
+        pthread_kill(threads[i].native_handle(), SIGABRT);  // says which case it is
+      }
+    }
+  }
+
+  void Loop(Worker& worker) {
+    std::map<std::string, std::unique_ptr<ShapedPool>> pools;
+    ExploreStats explored;
+    StatsByKind stats{};
+    for (;;) {
+      const size_t next = next_.fetch_add(1);
+      if (next >= tasks_.size() || failures_.load() >= arguments_.most_failures) break;
+      const Task& task = tasks_[next];
+      std::unique_ptr<ShapedPool>& pool = pools[task.generated.workload.shape];
+      if (!pool) {
+        auto built = ShapedPool::Build(*FindShape(task.generated.workload.shape));
+        if (!built) {
+          Report(task, {}, built.error().message);
+          break;
+        }
+        pool = std::move(*built);
+      }
+      FaultRun run(*pool, explored);
+      for (const FaultKind kind : arguments_.kinds)
+        LoopOver(run, task, next, kind, stats[static_cast<size_t>(kind)], worker);
+    }
+    MutexLock lock(mutex_);
+    for (size_t i = 0; i < stats.size(); ++i) {
+      stats_[i].runs += stats[i].runs;
+      stats_[i].failed += stats[i].failed;
+      stats_[i].stopped += stats[i].stopped;
+    }
+    images_ += explored.check.images;
+  }
+
+  // The fault strikes at the first chance, at the second, and so on until it strikes no more.
+  void LoopOver(FaultRun& run, const Task& task, size_t number, FaultKind kind, FaultStats& stats,
+                Worker& worker) {
+    const Workload& workload = task.generated.workload;
+    if (arguments_.at != 0) {
+      Once(run, task, {kind, arguments_.at, arguments_.lasting}, stats, worker);
+      return;
+    }
+    const Result<std::vector<uint64_t>> chances = run.CountChances(workload, kind);
+    if (!chances) {
+      Report(task, {kind, 0, false}, chances.error().message);
+      return;
+    }
+    // Those of earlier operations are another workload's.
+    const uint32_t first = task.generated.first_operation;
+    const uint64_t before = first < 2 ? 0 : (*chances)[first - 2];
+    for (const bool lasting : {false, true}) {
+      for (uint64_t at = before + 1;; ++at) {
+        if (failures_.load() >= arguments_.most_failures) return;
+        const bool last = at > chances->back();
+        if (!last && (at + number) % arguments_.every != 0) continue;
+        const bool struck = Once(run, task, {kind, at, lasting}, stats, worker);
+        if (struck == last) Report(task, {kind, at, lasting}, "its chances were counted wrong");
+        if (last) break;
+      }
+    }
+  }
+
+  bool Once(FaultRun& run, const Task& task, const FaultPlan& plan, FaultStats& stats,
+            Worker& worker) {
+    const std::string words = Command(task, plan);
+    SetCurrentFault(&words);
+    worker.begun = SecondsNow();
+    const FaultOutcome outcome = run.Run(task.generated.workload, plan);
+    worker.begun = 0;
+    SetCurrentFault(nullptr);
+    if (outcome.strikes != 0) {
+      ++stats.runs;
+      stats.failed += outcome.failed ? 1 : 0;
+      stats.stopped += outcome.stopped ? 1 : 0;
+    }
+    if (!outcome.violation.empty()) Report(task, plan, outcome.violation);
+    return outcome.strikes != 0;
+  }
+
+  static std::string Command(const Task& task, const FaultPlan& plan) {
+    return fmt::format("fault_loops --run {} --fault {} --at {}{}",
+                       task.file.empty() ? "FILE-WITH-THESE-LINES" : task.file,
+                       FaultName(plan.kind), plan.at, plan.lasting ? " --lasting" : "");
+  }
+
+  void Report(Task task, const FaultPlan& plan, const std::string& reason) {
+    ++failures_;
+    MutexLock lock(mutex_);
+    const std::string text = PrintWorkload(task.generated.workload);
+    if (!arguments_.save.empty()) {
+      std::filesystem::create_directories(arguments_.save);
+      task.file = fmt::format("{}/failure-{}.txt", arguments_.save, ++saved_);
+      std::ofstream(task.file) << text;
+    }
+    fmt::print("VIOLATION: {}\nfault {} of\n{}repeat: {}\n\n", reason, PrintFault(plan), text,
+               Command(task, plan));
+    std::fflush(stdout);
+  }
+
+  const Arguments& arguments_;
+  const std::vector<Task>& tasks_;
+  std::vector<Worker> workers_;
+  std::atomic<size_t> next_{0};
+  std::atomic<uint64_t> failures_{0};
+  std::atomic<bool> done_{false};
+  Mutex mutex_;
+  uint64_t saved_ MIRDAX_GUARDED_BY(mutex_) = 0;
+  StatsByKind stats_{};  // complete when Run() has returned
+  uint64_t images_ = 0;
+};
+
+int Main(const Arguments& arguments) {
+  const Result<std::vector<Task>> tasks = TasksOf(arguments);
+  if (!tasks || tasks->empty()) {
+    fmt::print(stderr, "fault_loops: {}\n",
+               tasks ? "nothing to do; see --help" : tasks.error().message);
+    return 2;
+  }
+  spdlog::set_level(spdlog::level::off);  // the product's log is full of what is wanted here
+  ReportCaseOnAbort();
+  const auto begun = std::chrono::steady_clock::now();
+  Work work(arguments, *tasks);
+  work.Run();
+  for (const FaultKind kind : kFaultKinds) {
+    const FaultStats& stats = work.stats()[static_cast<size_t>(kind)];
+    fmt::print("{:<8} {:>8} faults: {:>8} made an operation fail, {:>6} stopped the filesystem\n",
+               FaultName(kind), stats.runs, stats.failed, stats.stopped);
+  }
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  fmt::print(
+      "{} workloads, {} fault instances, {} images of power cuts, {} violations; {:.1f} s, "
+      "{:.0f} instances/s\n",
+      tasks->size(), work.runs(), work.images(), work.failures(), seconds,
+      static_cast<double>(work.runs()) / seconds);
+  if (work.failures() != 0) return 1;
+  if (work.runs() < arguments.at_least) {
+    fmt::print("fewer than {} fault instances\n", arguments.at_least);
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace mirdax::crash
+
+int main(int argc, char** argv) {
+  using mirdax::crash::FaultKind;
+  mirdax::crash::Arguments arguments;
+  std::vector<std::string> names;
+  CLI::App app("Makes each allocation, each request for space and each drain fail in turn.",
+               "fault_loops");
+  app.add_option("--run", arguments.run, "workload files, or folders of them (*.txt)");
+  app.add_option("--systematic", arguments.systematic, "all sequences of 1 or 2 operations")
+      ->check(CLI::Range(1, 2));
+  app.add_option("--shape", arguments.shape, "volume for generated workloads, or all (plain)");
+  app.add_option("--fault", names, "only these: memory, space, drain");
+  app.add_option("--at", arguments.at, "only at this chance");
+  app.add_flag("--lasting", arguments.lasting, "... and from then on");
+  app.add_option("--every", arguments.every, "only every n-th instance (1)")
+      ->check(CLI::Range(1, 1000000));
+  app.add_option("--at-least", arguments.at_least, "fail when there are fewer instances");
+  app.add_option("--save", arguments.save, "folder for workloads that fail");
+  app.add_option("--jobs", arguments.jobs, "threads (1)")->check(CLI::Range(1, 64));
+  app.add_option("--failures", arguments.most_failures, "stop after so many (20)");
+  CLI11_PARSE(app, argc, argv);
+  for (const std::string& name : names) {
+    const auto kind = mirdax::crash::FindFault(name);
+    if (!kind) {
+      fmt::print(stderr, "fault_loops: no fault '{}'\n", name);
+      return 2;
+    }
+    arguments.kinds.push_back(*kind);
+  }
+  if (names.empty()) {
+    arguments.kinds.assign(std::begin(mirdax::crash::kFaultKinds),
+                           std::end(mirdax::crash::kFaultKinds));
+  }
+  return mirdax::crash::Main(arguments);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Runs a workload with one fault, and looks at everything that the fault may have spoilt.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tests/crash/explorer.h"
+#include "tests/crash/faults.h"
+#include "tests/crash/recording.h"
+#include "tests/crash/shapes.h"
+
+namespace mirdax::crash {
+
+struct FaultOutcome {
+  uint64_t chances = 0;        // while the workload ran
+  uint64_t strikes = 0;        // 0: the fault would have come later than the workload's end
+  uint32_t operation = 0;      // during which it struck first: 1, 2, 3...
+  bool failed = false;         // an operation failed of it; else the product got over it
+  bool stopped = false;        // the filesystem stopped (kShutdown)
+  std::string violation = {};  // empty: all is well
+};
+
+// What must hold:
+//  F1 an operation in which the fault strikes does what it was asked for, or fails with an errno
+//  that
+//     its manual page allows and has changed nothing (a write with O_SYNC, or under -o sync, may
+//     have done all but its sync). All others do as the model says.
+//  F2 only what could not be undone stops the filesystem: a failed drain, within a commit. Reads go
+//  on
+//     then, and every change and sync fails.
+//  F3 a power cut when the operation has returned leaves what the oracle allows, where an operation
+//     that failed changed nothing and made nothing durable.
+//  F4 with the fault gone, the filesystem is as good as before: files are made, written, synced,
+//  read
+//     and removed; what a failed sync left is made durable by the next one; no block, no inode, no
+//     reservation and no unsynced byte is left over; it unmounts clean.
+//
+// Threads: one at a time.
+class FaultRun {
+ public:
+  // REQUIRES: both outlive the object.
+  FaultRun(ShapedPool& pool, ExploreStats& stats) : pool_(pool), stats_(stats) {}
+
+  FaultOutcome Run(const Workload& workload, const FaultPlan& plan);
+
+  // For each operation (index - 1) the chances that `kind` has had when it has returned, in a run
+  // in which nothing strikes.
+  Result<std::vector<uint64_t>> CountChances(const Workload& workload, FaultKind kind);
+
+ private:
+  struct Attempt;  // one run of the workload
+  class Seams;
+
+  Status Live(Attempt& attempt);
+  Status Try(Attempt& attempt);
+  Status Recover(Attempt& attempt);
+  Status CheckCuts(Attempt& attempt, const Workload& workload);
+
+  ShapedPool& pool_;
+  ExploreStats& stats_;
+  DistinctImages images_;
+};
+
+}  // namespace mirdax::crash

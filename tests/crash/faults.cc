@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/crash/faults.h"
+
+#include <fmt/format.h>
+
+namespace mirdax::crash {
+namespace {
+
+thread_local Faults* at_work = nullptr;
+
+}  // namespace
+
+std::string_view FaultName(FaultKind kind) noexcept {
+  switch (kind) {
+    case FaultKind::kMemory:
+      return "memory";
+    case FaultKind::kSpace:
+      return "space";
+    case FaultKind::kDrain:
+      return "drain";
+  }
+  return "unknown";
+}
+
+std::optional<FaultKind> FindFault(std::string_view name) noexcept {
+  for (const FaultKind kind : kFaultKinds)
+    if (FaultName(kind) == name) return kind;
+  return std::nullopt;
+}
+
+std::string PrintFault(const FaultPlan& plan) {
+  return fmt::format("{} {}{}", FaultName(plan.kind), plan.at, plan.lasting ? " lasting" : "");
+}
+
+bool Faults::Strikes(FaultKind kind) noexcept {
+  if (kind != plan_.kind || !at_work_ || lifted_) return false;
+  ++chances_;
+  if (chances_ != plan_.at && !(plan_.lasting && chances_ > plan_.at)) return false;
+  ++strikes_;
+  return true;
+}
+
+Faults* Faults::current() noexcept { return at_work; }
+
+Faults::Aside::Aside() noexcept : before_(at_work) { at_work = nullptr; }
+Faults::Aside::~Aside() { at_work = before_; }
+
+Faults::Work::Work(Faults& faults, bool busy) noexcept : faults_(faults), before_(faults.at_work_) {
+  faults_.at_work_ = busy;
+  at_work = busy ? &faults_ : nullptr;
+}
+
+Faults::Work::~Work() {
+  faults_.at_work_ = before_;
+  at_work = before_ ? &faults_ : nullptr;
+}
+
+}  // namespace mirdax::crash

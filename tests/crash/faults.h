@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// One fault on purpose: where it may strike is counted, and it strikes at the n-th place.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace mirdax::crash {
+
+enum class FaultKind : uint8_t {
+  kMemory,  // operator new finds no memory
+  kSpace,   // no block, or no inode, is given out
+  kDrain,   // a drain of the region fails: what it covered is not durable
+};
+inline constexpr FaultKind kFaultKinds[] = {FaultKind::kMemory, FaultKind::kSpace,
+                                            FaultKind::kDrain};
+std::string_view FaultName(FaultKind kind) noexcept;  // "memory"
+std::optional<FaultKind> FindFault(std::string_view name) noexcept;
+
+struct FaultPlan {
+  FaultKind kind = FaultKind::kMemory;
+  uint64_t at = 1;       // strikes at the at-th chance
+  bool lasting = false;  // and at each one after it
+};
+std::string PrintFault(const FaultPlan& plan);  // "memory 17 lasting"
+
+// Chances count only while the product is at work (Faults::Work): what a test does in between has
+// none. Memory is refused by operator new itself (fault_memory.cc), for as long as it says.
+//
+// Threads: one, that which made it; it has one such object at a time.
+class Faults {
+ public:
+  explicit Faults(const FaultPlan& plan) : plan_(plan) {}
+  Faults(const Faults&) = delete;
+  Faults& operator=(const Faults&) = delete;
+
+  // A place where `kind` could strike. True: it does.
+  bool Strikes(FaultKind kind) noexcept;
+  // The cause is gone: nothing strikes any more.
+  void Lift() noexcept { lifted_ = true; }
+
+  const FaultPlan& plan() const noexcept { return plan_; }
+  uint64_t chances() const noexcept { return chances_; }
+  uint64_t strikes() const noexcept { return strikes_; }
+  bool out_of_memory() const noexcept {
+    return plan_.kind == FaultKind::kMemory && plan_.lasting && strikes_ != 0 && !lifted_;
+  }
+
+  // While one lives, the product is at work; inside a callback of its caller, it is not.
+  class Work {
+   public:
+    explicit Work(Faults& faults, bool at_work = true) noexcept;
+    ~Work();
+    Work(const Work&) = delete;
+    Work& operator=(const Work&) = delete;
+
+   private:
+    Faults& faults_;
+    const bool before_;
+  };
+
+  // While one lives, a test's own part (a region, a network) below the product is at work: it has
+  // all the memory it wants.
+  class Aside {
+   public:
+    Aside() noexcept;
+    ~Aside();
+    Aside(const Aside&) = delete;
+    Aside& operator=(const Aside&) = delete;
+
+   private:
+    Faults* const before_;
+  };
+
+  // Of this thread, while the product is at work; else null. For operator new.
+  static Faults* current() noexcept;
+  // Bytes given back since memory ran out, which may be given out again.
+  uint64_t memory_left = 0;
+
+ private:
+  const FaultPlan plan_;
+  bool at_work_ = false;
+  bool lifted_ = false;
+  uint64_t chances_ = 0;
+  uint64_t strikes_ = 0;
+};
+
+}  // namespace mirdax::crash
