@@ -31,6 +31,7 @@ struct Arguments {
   uint64_t at = 0;
   bool lasting = false;
   uint64_t every = 1;
+  size_t mirrors = 0;
   std::string save;
   unsigned jobs = 1;
   uint64_t at_least = 0;
@@ -104,24 +105,42 @@ class Work {
     }
   }
 
+  // A volume, and its mirrors where there are some.
+  struct Volumes {
+    std::unique_ptr<ShapedPool> alone;
+    std::unique_ptr<MirroredPool> set;
+
+    Status Build(const Shape& shape, size_t mirrors) {
+      if (mirrors != 0) {
+        MIRDAX_ASSIGN(set, MirroredPool::Build(shape, mirrors));
+      } else {
+        MIRDAX_ASSIGN(alone, ShapedPool::Build(shape));
+      }
+      return {};
+    }
+    bool built() const { return alone != nullptr || set != nullptr; }
+    FaultRun Run(ExploreStats& stats) {
+      return set != nullptr ? FaultRun(*set, stats) : FaultRun(*alone, stats);
+    }
+  };
+
   void Loop(Worker& worker) {
-    std::map<std::string, std::unique_ptr<ShapedPool>> pools;
+    std::map<std::string, Volumes> volumes;
     ExploreStats explored;
     StatsByKind stats{};
     for (;;) {
       const size_t next = next_.fetch_add(1);
       if (next >= tasks_.size() || failures_.load() >= arguments_.most_failures) break;
       const Task& task = tasks_[next];
-      std::unique_ptr<ShapedPool>& pool = pools[task.generated.workload.shape];
-      if (!pool) {
-        auto built = ShapedPool::Build(*FindShape(task.generated.workload.shape));
-        if (!built) {
+      const std::string& shape = task.generated.workload.shape;
+      Volumes& mine = volumes[shape];
+      if (!mine.built()) {
+        if (const Status built = mine.Build(*FindShape(shape), arguments_.mirrors); !built) {
           Report(task, {}, built.error().message);
           break;
         }
-        pool = std::move(*built);
       }
-      FaultRun run(*pool, explored);
+      FaultRun run = mine.Run(explored);
       for (const FaultKind kind : arguments_.kinds)
         LoopOver(run, task, next, kind, stats[static_cast<size_t>(kind)], worker);
     }
@@ -179,9 +198,11 @@ class Work {
     return outcome.strikes != 0;
   }
 
-  static std::string Command(const Task& task, const FaultPlan& plan) {
-    return fmt::format("fault_loops --run {} --fault {} --at {}{}",
-                       task.file.empty() ? "FILE-WITH-THESE-LINES" : task.file,
+  std::string Command(const Task& task, const FaultPlan& plan) const {
+    const std::string mirrors =
+        arguments_.mirrors == 0 ? "" : fmt::format(" --mirrors {}", arguments_.mirrors);
+    return fmt::format("fault_loops --run {}{} --fault {} --at {}{}",
+                       task.file.empty() ? "FILE-WITH-THESE-LINES" : task.file, mirrors,
                        FaultName(plan.kind), plan.at, plan.lasting ? " --lasting" : "");
   }
 
@@ -225,7 +246,8 @@ int Main(const Arguments& arguments) {
   work.Run();
   for (const FaultKind kind : kFaultKinds) {
     const FaultStats& stats = work.stats()[static_cast<size_t>(kind)];
-    fmt::print("{:<8} {:>8} faults: {:>8} made an operation fail, {:>6} stopped the filesystem\n",
+    if (stats.runs == 0) continue;
+    fmt::print("{:<12} {:>8} faults: {:>8} made an operation fail, {:>6} stopped the filesystem\n",
                FaultName(kind), stats.runs, stats.failed, stats.stopped);
   }
   const double seconds =
@@ -256,7 +278,11 @@ int main(int argc, char** argv) {
   app.add_option("--systematic", arguments.systematic, "all sequences of 1 or 2 operations")
       ->check(CLI::Range(1, 2));
   app.add_option("--shape", arguments.shape, "volume for generated workloads, or all (plain)");
-  app.add_option("--fault", names, "only these: memory, space, drain");
+  app.add_option("--mirrors", arguments.mirrors, "with so many mirrors (0)")
+      ->check(CLI::Range(0, 4));
+  app.add_option("--fault", names,
+                 "only these: memory, space, drain; with mirrors also push, answer, cut, request, "
+                 "hang-up, refusal, mirror-drain");
   app.add_option("--at", arguments.at, "only at this chance");
   app.add_flag("--lasting", arguments.lasting, "... and from then on");
   app.add_option("--every", arguments.every, "only every n-th instance (1)")
@@ -274,9 +300,9 @@ int main(int argc, char** argv) {
     }
     arguments.kinds.push_back(*kind);
   }
-  if (names.empty()) {
-    arguments.kinds.assign(std::begin(mirdax::crash::kFaultKinds),
-                           std::end(mirdax::crash::kFaultKinds));
+  for (const FaultKind kind : mirdax::crash::kFaultKinds) {
+    const bool possible = arguments.mirrors != 0 || !mirdax::crash::IsOfMirrors(kind);
+    if (names.empty() && possible) arguments.kinds.push_back(kind);
   }
   return mirdax::crash::Main(arguments);
 }

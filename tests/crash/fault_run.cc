@@ -3,8 +3,12 @@
 
 #include <algorithm>
 
+#include "replicator/epochs.h"
+#include "tests/crash/durable_private.h"
+#include "tests/crash/faulty_dialer.h"
 #include "tests/crash/manual_pages.h"
 #include "tests/crash/observation.h"
+#include "tests/crash/replica_set.h"
 #include "tests/crash/working_volume.h"
 #include "tools/fsck/check.h"
 
@@ -38,12 +42,14 @@ struct FaultRun::Attempt {
     executor.reset();
     volume.reset();
     mounted.reset();
+    replicas.reset();
   }
 
   const Workload& workload;
   Faults faults;
   FaultOutcome outcome;
   bool always_synced = false;
+  std::optional<ReplicaSet> replicas;
   std::unique_ptr<MountedImage> mounted;
   std::optional<WorkingVolume> volume;
   std::optional<Executor> executor;
@@ -100,6 +106,9 @@ Status FaultRun::Attempt::Do(Operation operation, bool scarce) {
   if (!answer) answered = answer.error().code;
 
   const bool stopped = mounted->volume().GetStatus().shut_down;
+  if (struck && !answer && IsOfMirrors(faults.plan().kind)) {
+    return wrong(fmt::format("failed of what happened to a mirror: {}", answer.error().message));
+  }
   if (stopped && !outcome.stopped && faults.plan().kind != FaultKind::kDrain) {
     return wrong(fmt::format("stopped the filesystem: {}", answer ? "" : answer.error().message));
   }
@@ -143,7 +152,13 @@ Status FaultRun::Attempt::Do(Operation operation, bool scarce) {
 
 Status FaultRun::Try(Attempt& attempt) {
   State state;
-  MIRDAX_ASSIGN(attempt.mounted, pool_.Mount(&state));
+  ShapedPool::Connect connect;
+  if (set_ != nullptr) {
+    attempt.replicas.emplace(set_->mirrors(), ReplicaOptions{.inline_limit = 256});
+    MIRDAX_TRY(attempt.replicas->Serve());
+    connect = [&](MountedImage& primary) { return Connect(attempt, primary); };
+  }
+  MIRDAX_ASSIGN(attempt.mounted, pool_.Mount(&state, connect));
   attempt.always_synced = pool_.shape().sync_always;
   attempt.recording.history =
       History(std::move(state),
@@ -151,9 +166,43 @@ Status FaultRun::Try(Attempt& attempt) {
   attempt.volume.emplace(attempt.mounted->volume(), attempt.faults);
   attempt.executor.emplace(*attempt.volume);
   for (const Operation& operation : attempt.workload.operations) {
+    const bool struck_before = attempt.outcome.operation != 0;
     MIRDAX_TRY(attempt.Do(operation, pool_.shape().scarce()));
+    if (!struck_before && attempt.outcome.operation != 0) MIRDAX_TRY(CheckMirrors(attempt));
   }
   attempt.faults.Lift();
+  return {};
+}
+
+Result<std::unique_ptr<ReplicationSink>> FaultRun::Connect(Attempt& attempt,
+                                                           MountedImage& primary) {
+  attempt.replicas->set_dialer_seam([&](std::unique_ptr<MirrorDialer> real) {
+    return MakeFaultyDialer(std::move(real), attempt.faults);
+  });
+  MIRDAX_ASSIGN(auto sink, attempt.replicas->Connect(primary));
+  return std::unique_ptr<ReplicationSink>(std::move(sink));
+}
+
+// F5
+Status FaultRun::CheckMirrors(Attempt& attempt) {
+  if (set_ == nullptr) return {};
+  const PrivateBlock list = attempt.mounted->private_store().Get();
+  std::vector<EpochId> epochs;
+  for (const EpochEntry& entry : HistoryOf(list)) epochs.push_back(entry.epoch);
+  const Takeover takeover(std::move(epochs));
+  const Oracle oracle(attempt.recording.history);
+  const uint32_t now = attempt.recording.history.size();
+  for (size_t i = 0; i < set_->mirrors().size(); ++i) {
+    ImageRegion& region = *set_->mirrors()[i];
+    MIRDAX_ASSIGN(const auto store, PrivateStore::Open(region));
+    const bool listed = ListsInSync(list, store->Get());
+    Checker checker(region, oracle, stats_.check, &takeover);
+    const Moment moment{now, listed ? now : 0};
+    if (const auto bad = checker.Check(moment, {})) {
+      return Fail(ErrorCode::kCorrupt, "mirror {}, {} the list, promoted after operation {}: {}", i,
+                  listed ? "on" : "off", now, *bad);
+    }
+  }
   return {};
 }
 
@@ -220,12 +269,21 @@ Status FaultRun::CheckCuts(Attempt& attempt, const Workload& workload) {
 // Prepares and takes back the seams through which faults strike.
 class FaultRun::Seams {
  public:
-  Seams(ShapedPool& pool, Faults& faults) : pool_(pool) {
+  Seams(ShapedPool& pool, MirroredPool* set, Faults& faults) : pool_(pool), set_(set) {
     pool_.set_faults(&faults);
     pool_.region().Begin();
+    for (size_t i = 0; set_ != nullptr && i < set_->mirrors().size(); ++i) {
+      set_->mirrors()[i]->Begin();
+      set_->mirrors()[i]->FailDrainsIf(
+          [&faults] { return faults.Strikes(FaultKind::kMirrorDrain); });
+    }
     pool_.region().FailDrainsIf([&faults] { return faults.Strikes(FaultKind::kDrain); });
   }
   ~Seams() {
+    for (size_t i = 0; set_ != nullptr && i < set_->mirrors().size(); ++i) {
+      set_->mirrors()[i]->FailDrainsIf(nullptr);
+      set_->mirrors()[i]->Undo();
+    }
     pool_.region().FailDrainsIf(nullptr);
     pool_.region().Undo();
     pool_.set_faults(nullptr);
@@ -235,11 +293,12 @@ class FaultRun::Seams {
 
  private:
   ShapedPool& pool_;
+  MirroredPool* const set_;
 };
 
 // The part of a run before the last crash images.
 Status FaultRun::Live(Attempt& attempt) {
-  const Seams seams(pool_, attempt.faults);
+  const Seams seams(pool_, set_, attempt.faults);
   ImageRegion& region = pool_.region();
   region.StartLog();
   Status done = Try(attempt);
@@ -247,6 +306,7 @@ Status FaultRun::Live(Attempt& attempt) {
   outcome.chances = attempt.faults.chances();
   outcome.strikes = attempt.faults.strikes();
   if (done && outcome.strikes != 0) done = Recover(attempt);
+  if (done && outcome.strikes != 0) done = CheckMirrors(attempt);
   if (done && outcome.strikes != 0 && !outcome.stopped) {
     fsck::CheckOptions options;
     options.paths = false;
@@ -272,7 +332,7 @@ FaultOutcome FaultRun::Run(const Workload& workload, const FaultPlan& plan) {
 Result<std::vector<uint64_t>> FaultRun::CountChances(const Workload& workload, FaultKind kind) {
   Attempt attempt(workload, {.kind = kind, .at = ~uint64_t{0}, .lasting = false});
   attempt.region = &pool_.region();
-  const Seams seams(pool_, attempt.faults);
+  const Seams seams(pool_, set_, attempt.faults);
   const Status done = Try(attempt);
   attempt.Unmount();
   MIRDAX_TRY(done);

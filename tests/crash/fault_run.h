@@ -7,6 +7,7 @@
 
 #include "tests/crash/explorer.h"
 #include "tests/crash/faults.h"
+#include "tests/crash/mirrored_pool.h"
 #include "tests/crash/recording.h"
 #include "tests/crash/shapes.h"
 
@@ -36,11 +37,17 @@ struct FaultOutcome {
 //     and removed; what a failed sync left is made durable by the next one; no block, no inode, no
 //     reservation and no unsynced byte is left over; it unmounts clean.
 //
+//  F5 with mirrors: what happens to them, or on the way to them, makes no operation fail. When the
+//     operation that was struck has returned, and at the end, each mirror can be promoted, and has
+//     what the oracle allows: if the primary still lists it in sync, all that was acknowledged.
+//
 // Threads: one at a time.
 class FaultRun {
  public:
-  // REQUIRES: both outlive the object.
+  // REQUIRES: all outlive the object.
   FaultRun(ShapedPool& pool, ExploreStats& stats) : pool_(pool), stats_(stats) {}
+  FaultRun(MirroredPool& set, ExploreStats& stats)
+      : pool_(set.primary()), set_(&set), stats_(stats) {}
 
   FaultOutcome Run(const Workload& workload, const FaultPlan& plan);
 
@@ -55,9 +62,12 @@ class FaultRun {
   Status Live(Attempt& attempt);
   Status Try(Attempt& attempt);
   Status Recover(Attempt& attempt);
+  Result<std::unique_ptr<ReplicationSink>> Connect(Attempt& attempt, MountedImage& primary);
+  Status CheckMirrors(Attempt& attempt);
   Status CheckCuts(Attempt& attempt, const Workload& workload);
 
   ShapedPool& pool_;
+  MirroredPool* const set_ = nullptr;  // null: no mirrors
   ExploreStats& stats_;
   DistinctImages images_;
 };

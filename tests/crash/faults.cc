@@ -18,6 +18,20 @@ std::string_view FaultName(FaultKind kind) noexcept {
       return "space";
     case FaultKind::kDrain:
       return "drain";
+    case FaultKind::kPush:
+      return "push";
+    case FaultKind::kAnswer:
+      return "answer";
+    case FaultKind::kCut:
+      return "cut";
+    case FaultKind::kRequest:
+      return "request";
+    case FaultKind::kHangUp:
+      return "hang-up";
+    case FaultKind::kRefusal:
+      return "refusal";
+    case FaultKind::kMirrorDrain:
+      return "mirror-drain";
   }
   return "unknown";
 }

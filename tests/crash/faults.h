@@ -13,9 +13,21 @@ enum class FaultKind : uint8_t {
   kMemory,  // operator new finds no memory
   kSpace,   // no block, or no inode, is given out
   kDrain,   // a drain of the region fails: what it covered is not durable
+  // With mirrors only (faulty_dialer.h):
+  kPush,         // a post to a data connection fails: it is gone
+  kAnswer,       // an answer on one is lost: the mirror falls silent
+  kCut,          // the connection is gone instead of the answer
+  kRequest,      // a control message is lost
+  kHangUp,       // the control connection is gone
+  kRefusal,      // a control message is answered with an error
+  kMirrorDrain,  // a drain of a mirror's region fails
 };
-inline constexpr FaultKind kFaultKinds[] = {FaultKind::kMemory, FaultKind::kSpace,
-                                            FaultKind::kDrain};
+inline constexpr FaultKind kFaultKinds[] = {
+    FaultKind::kMemory,  FaultKind::kSpace,      FaultKind::kDrain,   FaultKind::kPush,
+    FaultKind::kAnswer,  FaultKind::kCut,        FaultKind::kRequest, FaultKind::kHangUp,
+    FaultKind::kRefusal, FaultKind::kMirrorDrain};
+// Whether it strikes on the way to a mirror, or in it: then no operation may fail.
+constexpr bool IsOfMirrors(FaultKind kind) noexcept { return kind >= FaultKind::kPush; }
 std::string_view FaultName(FaultKind kind) noexcept;  // "memory"
 std::optional<FaultKind> FindFault(std::string_view name) noexcept;
 

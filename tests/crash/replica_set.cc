@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/crash/faults.h"
+
 namespace mirdax::crash {
 namespace {
 
@@ -87,6 +89,7 @@ void ReplicaSet::Replication::RequestApply(Lsn lsn) {
 }
 
 void ReplicaSet::Replication::Apply() {
+  const Faults::Aside aside;  // not the primary
   for (const auto& mirror : set_.mirrors_)
     if (!mirror->node().frozen()) mirror->Apply();
 }
@@ -120,9 +123,11 @@ Result<std::unique_ptr<ReplicaSet::Replication>> ReplicaSet::Connect(MountedImag
   ReplicationOptions options;
   for (size_t i = from; i < mirrors_.size(); ++i) options.mirrors.push_back(AddressOf(i));
   options.no_auth = true;
+  auto dialer = network_.MakeDialer();
+  if (dialer_seam_) dialer = dialer_seam_(std::move(dialer));
   MIRDAX_ASSIGN(auto connected,
                 PrimaryReplication::Connect(primary.pool(), primary.private_store(), options,
-                                            clock_, random_, network_.MakeDialer()));
+                                            clock_, random_, std::move(dialer)));
   return std::make_unique<Replication>(*this, std::move(connected), from);
 }
 

@@ -2,8 +2,10 @@
 // The mirrors of one mount: the real replicator, both ends of it, over the simulated network.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "replicator/mirror_copy.h"
@@ -40,6 +42,10 @@ class ReplicaSet {
   ReplicaSet& operator=(const ReplicaSet&) = delete;
   ~ReplicaSet();
 
+  // Put between the primaries connected from now on and the network; empty: nothing.
+  using DialerSeam = std::function<std::unique_ptr<MirrorDialer>(std::unique_ptr<MirrorDialer>)>;
+  void set_dialer_seam(DialerSeam seam) { dialer_seam_ = std::move(seam); }
+
   // Starts every mirror's daemon; again, where one was stopped.
   Status Serve();
   // As a kill of the daemon: what is in flight stays in flight.
@@ -63,6 +69,7 @@ class ReplicaSet {
   SeededRandom random_;
   sim::SimNetwork network_;
   std::vector<std::unique_ptr<Mirror>> mirrors_;
+  DialerSeam dialer_seam_;
 };
 
 // A primary's sink: PrimaryReplication, and what its heartbeat thread and the mirrors' apply
