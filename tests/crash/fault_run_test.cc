@@ -66,6 +66,7 @@ class FaultRunTest : public testing::Test {
 TEST_F(FaultRunTest, EachKindOfFaultHasChancesAndMakesOperationsFail) {
   const Workload workload = Lines("create A/n 0640\nwrite A/n 0 9000 1\nfsync A/n\n");
   for (const FaultKind kind : kFaultKinds) {
+    if (IsOfMirrors(kind)) continue;
     EXPECT_GT(Chances(workload, kind), 0U) << FaultName(kind);
     failed_ = 0;
     EXPECT_EQ(Loop(workload, kind), "no violation");
@@ -77,6 +78,7 @@ TEST_F(FaultRunTest, EachKindOfFaultHasChancesAndMakesOperationsFail) {
 TEST_F(FaultRunTest, AFaultBehindTheLastChanceDoesNotStrike) {
   const Workload workload = Lines("mkdir A/m 0750\ntick\n");
   for (const FaultKind kind : kFaultKinds) {
+    if (IsOfMirrors(kind)) continue;
     const uint64_t chances = Chances(workload, kind);
     EXPECT_EQ(Run(workload, {kind, chances + 1, false}).strikes, 0U) << FaultName(kind);
     EXPECT_EQ(Run(workload, {kind, chances, false}).strikes, 1U) << FaultName(kind);
