@@ -193,6 +193,15 @@ bool MirrorLink::AddRange(const PoolRange& range, EpochId epoch, Region& region,
 void MirrorLink::Post(const ReplicationBatch& batch, EpochId epoch, Region& region,
                       const Geometry& geometry) {
   if (broken_) return;  // an empty batch asks whether the mirror is there
+  try {
+    TryPost(batch, epoch, region, geometry);
+  } catch (const std::bad_alloc&) {  // half of a batch must not be followed by another
+    GiveUp({ErrorCode::kNoMemory, {}});
+  }
+}
+
+void MirrorLink::TryPost(const ReplicationBatch& batch, EpochId epoch, Region& region,
+                         const Geometry& geometry) {
   message_.Begin(DataType::kSync);
   for (const PoolRange& range : batch.data)
     if (!AddRange(range, epoch, region, batch.from, batch.to)) return;

@@ -95,6 +95,8 @@ class MirrorLink {
   Status Learn(const std::vector<std::byte>& payload);
   void SetApplied(Lsn applied);
   Error Named(Error error) const;
+  void TryPost(const ReplicationBatch& batch, EpochId epoch, Region& region,
+               const Geometry& geometry);
   // The data path's steps; false when the link has failed.
   bool AddRange(const PoolRange& range, EpochId epoch, Region& region, Lsn from, Lsn to);
   bool SendMessage(EpochId epoch, Lsn from, Lsn to, bool last);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <new>
 #include <thread>
 
 #include "fs/base/check.h"
@@ -87,7 +86,6 @@ class PrimaryReplication::Impl {
 
   void OpenGate() MIRDAX_EXCLUDES(gate_mutex_);
   void CloseGate() MIRDAX_EXCLUDES(gate_mutex_);
-
   void HeartbeatLoop();
 
   Pool& pool_;
@@ -294,14 +292,7 @@ void PrimaryReplication::Impl::OpenGate() {
 void PrimaryReplication::Impl::Post(const ReplicationBatch& batch) {
   CloseGate();
   if (ended_) return;
-  for (const auto& link : links_) {
-    if (link->state() != State::kInSync) continue;
-    try {
-      link->Post(batch, epoch_, region_, geometry_);
-    } catch (const std::bad_alloc&) {  // half of a batch must not be followed by another
-      link->GiveUp({ErrorCode::kNoMemory, {}});
-    }
-  }
+  for (MirrorLink* link : InSync()) link->Post(batch, epoch_, region_, geometry_);
 }
 
 bool PrimaryReplication::Impl::CollectAll(const std::vector<MirrorLink*>& links) {
@@ -311,15 +302,13 @@ bool PrimaryReplication::Impl::CollectAll(const std::vector<MirrorLink*>& links)
 }
 
 Status PrimaryReplication::Impl::Wait() {
-  Status status;
   try {
-    status = AwaitAnswers();
+    return AwaitAnswers();
   } catch (const std::bad_alloc&) {  // who has answered what is not known any more
     ended_ = Error{ErrorCode::kNoMemory, {}};
-    status = Fail(*ended_);
   }
   OpenGate();
-  return status;
+  return Fail(*ended_);
 }
 
 Status PrimaryReplication::Impl::AwaitAnswers() {
@@ -351,6 +340,7 @@ Status PrimaryReplication::Impl::AwaitAnswers() {
   }
   Status status = ended_ ? Status(Fail(*ended_)) : EjectFailed();
   UpdateApplied();
+  OpenGate();
   return status;
 }
 
@@ -436,8 +426,8 @@ void PrimaryReplication::Impl::HeartbeatLoop() {
 }
 
 void PrimaryReplication::Impl::Beat() {
-  const auto reserve = MemoryReserve::Open();
-  if (!reserve) return;  // one beat less
+  const auto reserve = MemoryReserve::Open();  // without it one beat less
+  if (!reserve) return;
   bool failed = false;
   for (const auto& link : links_) {
     const State state = link->state();
