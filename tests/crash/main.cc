@@ -82,6 +82,9 @@ Result<std::vector<Task>> TasksOf(const Arguments& arguments) {
   for (const std::string& name : arguments.run) {
     MIRDAX_TRY(AddFiles(name, arguments, tasks));
   }
+  if (arguments.scenario) {  // sets run one client
+    std::erase_if(tasks, [](const Task& each) { return each.generated.workload.clients() != 0; });
+  }
   for (const Shape& shape : Shapes()) {
     if (arguments.shape != "all" && arguments.shape != shape.name) continue;
     for (auto& each : Generate(arguments, shape.name)) tasks.push_back({std::move(each), {}});
@@ -281,8 +284,8 @@ int main(int argc, char** argv) {
                  "fail when fewer syncs shared another's commit");
   app.add_option("--shape", arguments.shape, "volume for generated workloads, or all (plain)");
   app.add_option("--mirror", arguments.mirror,
-                 "crash images of mirrors, promoted; while what happens to the set: steady, lost, "
-                 "back, fenced");
+                 "crash images of mirrors, promoted; while what happens to the set: steady, lazy, "
+                 "lost, back, fenced");
   app.add_option("--seed", explore.seed, "of samples and subsets (1)");
   app.add_option("--images", arguments.images, "about so many images in all");
   app.add_option("--at-least", arguments.at_least, "fail when there are fewer distinct images");

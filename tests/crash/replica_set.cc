@@ -119,10 +119,11 @@ Status ReplicaSet::Serve() {
 void ReplicaSet::Stop(size_t mirror) { mirrors_[mirror]->Stop(); }
 
 Result<std::unique_ptr<ReplicaSet::Replication>> ReplicaSet::Connect(MountedImage& primary,
-                                                                     size_t from) {
+                                                                     size_t from, bool degraded) {
   ReplicationOptions options;
   for (size_t i = from; i < mirrors_.size(); ++i) options.mirrors.push_back(AddressOf(i));
   options.no_auth = true;
+  options.degraded = degraded;
   auto dialer = network_.MakeDialer();
   if (dialer_seam_) dialer = dialer_seam_(std::move(dialer));
   MIRDAX_ASSIGN(auto connected,

@@ -53,7 +53,9 @@ class ReplicaSet {
   class Replication;
   // Connects a recovered primary with the mirrors numbered `from` and up, filling those that need
   // it. REQUIRES: this object, and the image, outlive what is returned.
-  Result<std::unique_ptr<Replication>> Connect(MountedImage& primary, size_t from = 0);
+  // `degraded`: as the mount option: mirrors that are listed and not named are given up.
+  Result<std::unique_ptr<Replication>> Connect(MountedImage& primary, size_t from = 0,
+                                               bool degraded = false);
   // What a mirror does when its primary has said good-bye.
   Status ApplyAll();
 

@@ -9,8 +9,8 @@ namespace mirdax::crash {
 
 std::optional<Failure> SetExplorer::Explore(const Workload& workload, const ExploreOptions& asked) {
   ExploreOptions options = asked;
-  // Only in a steady set are its crash points those of another workload.
-  if (scenario_ != Scenario::kSteady) options.first_operation = 0;
+  // Where one is lost, earlier crash points are not those of another workload.
+  if (MirrorsOf(scenario_) != 1) options.first_operation = 0;
   const auto begun = std::chrono::steady_clock::now();
   ++stats_.workloads;
   SetCurrentCase(&workload, 0, 0);

@@ -13,7 +13,7 @@
 namespace mirdax::crash {
 namespace {
 
-constexpr std::string_view kNames[] = {"steady", "lost", "back", "fenced"};
+constexpr std::string_view kNames[] = {"steady", "lazy", "lost", "back", "fenced"};
 
 // Which operation the scenario meets, and how.
 struct Plan {
@@ -41,6 +41,7 @@ Plan MakePlan(Workload& workload, Scenario scenario, uint64_t seed) {
   plan.replicas = {.seed = seed,
                    .inline_limit = kInlineLimits[random() % std::size(kInlineLimits)],
                    .apply = kApplies[random() % std::size(kApplies)]};
+  if (scenario == Scenario::kLazy) plan.replicas.apply = ApplyMoment::kWhenSpaceWaits;
   const size_t count = workload.operations.size();
   if (count == 0) return plan;
   plan.operation = random() % count;
@@ -134,7 +135,7 @@ void Run::Disturb(size_t index) {
 
 // S1
 Status Run::CheckMirrors() const {
-  const bool all = scenario_ == Scenario::kSteady || timeline_.remount;
+  const bool all = MirrorsOf(scenario_) == 1 || timeline_.remount;
   const size_t sound = all ? set_.mirrors().size() : 1;
   for (size_t i = 0; i < sound; ++i) {
     if (const std::string why = replication_->WhyOut(i); !why.empty())
@@ -187,7 +188,7 @@ Status Run::CheckStale() {
   mounted_.reset();
   MIRDAX_ASSIGN(mounted_, MountedImage::Open(set_.primary().region()));
   MIRDAX_TRY(mounted_->Recover());
-  if (replicas_.Connect(*mounted_, 1))
+  if (replicas_.Connect(*mounted_, 1, true))  // nothing but the epoch speaks against it
     return Fail(ErrorCode::kCorrupt, "the mirror of a promoted copy lets its old primary in");
   return {};
 }
@@ -299,7 +300,9 @@ std::optional<Scenario> FindScenario(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-size_t MirrorsOf(Scenario scenario) noexcept { return scenario == Scenario::kSteady ? 1 : 2; }
+size_t MirrorsOf(Scenario scenario) noexcept {
+  return scenario == Scenario::kSteady || scenario == Scenario::kLazy ? 1 : 2;
+}
 
 Result<SetRecording> RecordSet(MirroredPool& set, const Workload& workload, Scenario scenario,
                                uint64_t seed) {

@@ -16,13 +16,14 @@ namespace mirdax::crash {
 // is computed from the workload and the seed.
 enum class Scenario : uint8_t {
   kSteady,  // nothing: one mirror, in sync all the time
+  kLazy,    // likewise; it applies nothing before the primary waits for space
   kLost,    // two mirrors; the second breaks off, or falls silent
   kBack,    // likewise; then the volume is unmounted, and mounted with a fill of that mirror
   kFenced,  // two mirrors; the first is promoted and takes the second over while the primary runs
             // on
 };
-inline constexpr Scenario kScenarios[] = {Scenario::kSteady, Scenario::kLost, Scenario::kBack,
-                                          Scenario::kFenced};
+inline constexpr Scenario kScenarios[] = {Scenario::kSteady, Scenario::kLazy, Scenario::kLost,
+                                          Scenario::kBack, Scenario::kFenced};
 std::string_view NameOf(Scenario scenario) noexcept;                   // "steady", ...
 std::optional<Scenario> FindScenario(std::string_view name) noexcept;  // the inverse
 size_t MirrorsOf(Scenario scenario) noexcept;
