@@ -153,7 +153,7 @@ Status JournalledTransactions::Commit(TxId id) {
       led_by_someone_ = true;
       leader_.Assume();
     }
-    const Status done = CommitRunning();
+    Status done = CommitRunning();
     Resign();
     NotifyStable();
     if (!done && done.error().code == ErrorCode::kNoMemory) return done;

@@ -39,7 +39,7 @@ constexpr MutantInfo kMutants[] = {
 #undef MIRDAX_MUTANT_INFO
 };
 
-constexpr unsigned kDeadlineSeconds = 240;  // for one mutant
+constexpr unsigned kDeadlineSeconds = 900;  // for one mutant
 constexpr unsigned kSchedules = 48;         // of a file with clients
 constexpr int kCaught = 0;
 constexpr int kMissed = 1;
