@@ -194,7 +194,7 @@ Status PrimaryReplication::Impl::BringIn(const PrivateBlock& block) {
   // Before anything is changed: a copy that says "filling" is no copy any more.
   for (auto next = to_fill.begin(); next != to_fill.end();) {
     MirrorLink& link = **next;
-    const Status possible = link.TryData(options_.fabric, region_.memory());
+    Status possible = link.TryData(options_.fabric, region_.memory());
     if (possible) {
       ++next;
       continue;

@@ -56,7 +56,6 @@ namespace mirdax {
 #define MIRDAX_FAULT_MUTANT_LIST(X)                                                     \
   X(DrainErrorIgnored, "F3", "a drain that failed counts as one that succeeded")        \
   X(FailedCommitForgotten, "F4", "the sync after one that failed succeeds")             \
-  X(ReservationLeaked, "F4", "blocks reserved by a plan that is dropped stay reserved") \
   X(HolesLeaked, "F4", "blocks reserved by a write that cannot have all stay reserved") \
   X(InodeLeaked, "F4", "the inode of a name that could not be made stays taken")        \
   X(OrphanForgotten, "F4", "an inode that could not be freed is not tried again")       \

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "fs/base/check.h"
-#include "fs/base/mutant.h"
 
 namespace mirdax {
 namespace {
@@ -17,7 +16,7 @@ bool LineDiffers(const std::byte* a, const std::byte* b, uint64_t line) noexcept
 }  // namespace
 
 BlockEdit::~BlockEdit() {
-  if (applied_ || Mutated(Mutant::kReservationLeaked)) return;
+  if (applied_) return;
   for (const Entry& entry : entries_)
     if (!entry.view) allocator_.Unreserve({entry.block, 1});
 }
