@@ -115,6 +115,11 @@ Status FileSpace::Shrink(Inode& inode, uint64_t size) {
   if (tail_bytes != 0) {
     MIRDAX_ASSIGN(const std::vector<Segment> tail,
                   MapFile(*volume_.transactions, inode, size / kBlockSize, size / kBlockSize + 1));
+    if (tail.front().state == SegmentState::kUnwritten) {
+      // Before its zeroing is durable the block still is written in the file that a crash leaves,
+      // and what is appended behind the new end would show there.
+      MIRDAX_TRY(volume_.transactions->Commit(inode.last_transaction));
+    }
     if (tail.front().state == SegmentState::kWritten && size < inode.disk.size &&
         !Mutated(Mutant::kShrinkInPlace)) {
       const Status replaced = ReplaceTail(inode, size, tail.front());
