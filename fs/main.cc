@@ -206,6 +206,7 @@ int Run(const MountOptions& options, const std::string& directory) {
   Result<std::unique_ptr<Daemon>> daemon = Daemon::Start(options.foreground);
   if (!daemon) return FailWith(kMountSystem, daemon.error());
   Session::BlockSignals();
+  BadRanges::InstallHandler();
   PrepareProcess(options);
   Log log(options);
   SystemClock clock;

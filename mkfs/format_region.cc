@@ -146,6 +146,7 @@ Result<FormatReport> FormatRegion(Region& region, const FormatOptions& options, 
   const Superblock sb = FirstSuperblock(report, options, random, now.seconds);
   MIRDAX_TRY(WriteSuperblock(region, sb, 0));
   MIRDAX_TRY(WriteSuperblock(region, sb, 1));
+  MIRDAX_TRY(region.CheckGood(0, region.size()));  // a pool is not begun on a bad medium
   return report;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string>
 
+#include "fs/pmem/bad_ranges.h"
 #include "mkfs/format_pool.h"
 #include "mkfs/size_text.h"
 
@@ -123,6 +124,7 @@ void PrintReport(const Arguments& arguments, const FormatPoolReport& report) {
 int Main(int argc, char** argv) {
   Arguments arguments;
   if (const int code = ParseArguments(argc, argv, arguments); code >= 0) return code;
+  BadRanges::InstallHandler();
   SystemRandom random;
   SystemClock clock;
   const auto report = FormatPool(arguments.path, arguments.options, random, clock);
@@ -135,9 +137,9 @@ int Main(int argc, char** argv) {
   if (report->shortfall != 0)
     fmt::print(
         stderr,
-        "mkfs.mirdax: {}: warning: the filesystem that holds it lacks {}; when it is full, a "
-        "store into the pool ends the daemon (SIGBUS): make room, or reserve it with "
-        "fallocate(1)\n",
+        "mkfs.mirdax: {}: warning: the filesystem that holds it lacks {}; when it is full, "
+        "stores into the pool are refused: writes fail, and the filesystem may stop; make room, or "
+        "reserve it with fallocate(1)\n",
         arguments.path, SizeText(report->shortfall));
   return 0;
 }

@@ -118,6 +118,29 @@ class Copier {
 
 }  // namespace
 
+Status CheckAllocated(Pool& pool) {
+  Region& region = pool.region();
+  const Geometry& geometry = pool.geometry();
+  Status good;
+  const auto check = [&](const PoolRange& range) {
+    if (!good) return;
+    FindBad({region.At(range.offset, range.length), range.length});
+    good = region.CheckGood(range.offset, range.length);
+    if (!good)
+      good = Fail(ErrorCode::kIo, "no mirror can be filled from here, and none was changed: {}",
+                  good.error().message);
+  };
+  for (const PoolRange& range :
+       {geometry.block_bitmap, geometry.inode_bitmap, geometry.orphan_bitmap, geometry.inode_table})
+    check(range);
+  if (!good) return good;
+  ForEachRun(region.At(geometry.block_bitmap.offset, geometry.block_bitmap.length),
+             geometry.data_blocks, [&](uint64_t first, uint64_t count) {
+               check({geometry.data.offset + first * kBlockSize, count * kBlockSize});
+             });
+  return good;
+}
+
 bool CopyAllocated(Pool& pool, MirrorLink& link, EpochId epoch,
                    const std::function<void(uint64_t, uint64_t)>& progress) {
   return Copier(pool, link, epoch, progress).Run();

@@ -9,6 +9,10 @@
 
 namespace mirdax {
 
+// kIo when the medium refuses some of what CopyAllocated() would copy.
+// REQUIRES: as CopyAllocated(), but for the mirror.
+Status CheckAllocated(Pool& pool);
+
 // Copies the bitmaps, every block of the inode table that holds an inode in use (zeros for the
 // others), and every block of the data area in use. When it succeeds, all of that is durable on the
 // mirror; what `link` fails with is in failure().

@@ -360,6 +360,7 @@ Status MirrorCopy::Store(const DataRequest& request) {
     } else {
       region_.Flush(range.offset, range.length);
     }
+    MIRDAX_TRY(region_.CheckGood(range.offset, range.length));  // else it did not arrive
     bytes += range.length;
   }
   if ((header.flags & kDataLast) == 0 && bytes < kDrainBytes) return {};

@@ -30,6 +30,14 @@ const char* StateName(MirrorLink::State state) {
 
 }  // namespace
 
+Status CheckReadable(const ReplicationBatch& batch, const Region& region) {
+  if (!region.bad().any()) return {};
+  if (region.bad().in_metadata() != 0) return Fail(DescribeLoss(region.bad()));
+  for (const PoolRange& range : batch.data)
+    MIRDAX_TRY(region.CheckGood(range.offset, range.length));
+  return {};
+}
+
 MirrorLink::MirrorLink(std::string address, MirrorDialer& dialer, Clock& clock,
                        std::chrono::milliseconds timeout)
     : address_(std::move(address)),
@@ -162,14 +170,28 @@ bool MirrorLink::SendMessage(EpochId epoch, Lsn from, Lsn to, bool last) {
   return true;
 }
 
+bool MirrorLink::IsReadable(const PoolRange& range, const Region& region) {
+  if (const Status good = region.CheckGood(range.offset, range.length); !good)
+    GiveUp({ErrorCode::kIo, "nothing is sent to it, since here " + good.error().message});
+  return !broken_;
+}
+
+bool MirrorLink::AddInline(const PoolRange& range, Region& region) {
+  {
+    const FileDataAccess access;  // whatever it is, nothing but the check below depends on it
+    message_.AddInline(range.offset, {region.At(range.offset, range.length), range.length});
+  }
+  return IsReadable(range, region);
+}
+
 bool MirrorLink::AddRange(const PoolRange& range, EpochId epoch, Region& region, Lsn from, Lsn to) {
+  if (!IsReadable(range, region)) return false;
   if (range.length <= data_->inline_limit()) {
     if (!message_.Fits(range.length)) {
       if (!SendMessage(epoch, from, to, false)) return false;
       message_.Begin(DataType::kSync);
     }
-    message_.AddInline(range.offset, {region.At(range.offset, range.length), range.length});
-    return true;
+    return AddInline(range, region);
   }
   for (uint64_t done = 0; done < range.length;) {
     const auto length =
@@ -214,6 +236,9 @@ void MirrorLink::TryPost(const ReplicationBatch& batch, EpochId epoch, Region& r
       return;
     lsn += length;
   }
+  // All of it was read: before it counts, was it what is there?
+  if (Status readable = CheckReadable(batch, region); !readable)
+    return GiveUp(std::move(readable).error());
   (void)SendMessage(epoch, batch.from, batch.to, true);
 }
 
@@ -222,8 +247,7 @@ void MirrorLink::PostHome(const PoolRange& range, EpochId epoch, Region& region)
   for (uint64_t done = 0; done < range.length && !broken_;) {
     const uint64_t length = std::min(range.length - done, kPiece);
     message_.Begin(DataType::kFillHome);
-    message_.AddInline(range.offset + done, {region.At(range.offset + done, length), length});
-    (void)SendMessage(epoch, 0, 0, false);
+    if (AddInline({range.offset + done, length}, region)) (void)SendMessage(epoch, 0, 0, false);
     done += length;
   }
 }

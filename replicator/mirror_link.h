@@ -22,8 +22,12 @@
 
 namespace mirdax {
 
+// kIo when this copy's medium refuses some of what a batch is made of.
+Status CheckReadable(const ReplicationBatch& batch, const Region& region);
+
 // Errors:  an error of the data path is kept in failure(); the owner then ejects the mirror. Errors
-//          name the mirror.
+//          name the mirror. What this copy's own medium refuses is never sent: that fails the data
+//          path with kIo, before the commit word could be sent.
 // Threads: control requests, Fail() and status() by any; the data path by one at a time.
 class MirrorLink {
  public:
@@ -99,6 +103,8 @@ class MirrorLink {
                const Geometry& geometry);
   // The data path's steps; false when the link has failed.
   bool AddRange(const PoolRange& range, EpochId epoch, Region& region, Lsn from, Lsn to);
+  bool AddInline(const PoolRange& range, Region& region);
+  bool IsReadable(const PoolRange& range, const Region& region);
   bool SendMessage(EpochId epoch, Lsn from, Lsn to, bool last);
   bool AwaitCredit();
   Deadline StepDeadline() { return After(clock_, timeout_); }

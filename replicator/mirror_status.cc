@@ -31,8 +31,12 @@ std::string MirrorCopy::StatusDocument(const std::string& pm) const {
       {"read_only", false},
       {"shut_down", !error_.empty()},
       {"error", error_},
+      {"bad_ranges", nlohmann::ordered_json::array()},
       {"mirrors", nlohmann::ordered_json::array()},
       {"peers", nlohmann::ordered_json::array()}};
+  for (const BadRange& bad : region_.bad().List())
+    document["bad_ranges"].push_back(
+        {{"offset", bad.range.offset}, {"length", bad.range.length}, {"holds", "-"}});
   if (attached_.session != 0)
     document["peers"].push_back({{"address", attached_.peer},
                                  {"copy_uuid", attached_.primary.ToString()},

@@ -192,6 +192,7 @@ int Main(int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  BadRanges::InstallHandler();
 
   Arguments arguments;
   if (const int code = ParseArguments(argc, argv, arguments); code >= 0) return code;

@@ -9,7 +9,7 @@
 
 #include "fs/base/check.h"
 #include "fs/base/memory_reserve.h"
-#include "fs/format/superblock.h"
+#include "fs/format/names.h"
 #include "replicator/adaptive_poll.h"
 #include "replicator/fabric/fabric_dialer.h"
 #include "replicator/fabric/fabric_objects.h"
@@ -23,10 +23,6 @@ namespace {
 constexpr auto kMaxHeartbeat = std::chrono::milliseconds(1000);
 constexpr auto kLongestPoll = std::chrono::microseconds(100);
 constexpr auto kApplyPoll = std::chrono::milliseconds(2);  // while space waits for the mirrors
-
-std::string AddressOf(const Member& member) {
-  return {member.address.data(), strnlen(member.address.data(), member.address.size())};
-}
 
 bool Contains(const std::vector<MirrorLink*>& links, const MirrorLink* link) {
   return std::find(links.begin(), links.end(), link) != links.end();
@@ -166,7 +162,7 @@ Status PrimaryReplication::Impl::CheckMissing() const {
       ErrorCode::kPeerLost,
       "mirror {} (copy {}) was in sync and is not reached: it might have been promoted; name "
       "it with mirror=, or mount with -o degraded to go on without it",
-      AddressOf(missing.front()), Uuid{missing.front().copy_uuid}.ToString());
+      MemberAddress(missing.front()), Uuid{missing.front().copy_uuid}.ToString());
 }
 
 bool PrimaryReplication::Impl::ProvablyEqual(const PrivateBlock& block,
@@ -228,6 +224,7 @@ Status PrimaryReplication::Impl::Fill(MirrorLink& link) {
     return Fail(ErrorCode::kInvalid,
                 "mirror {}: its pool has {} bytes, this one {}; use a larger pool", link.address(),
                 mirror_size, geometry_.pool_size);
+  MIRDAX_TRY(CheckAllocated(pool_));  // half a copy is worth less than what the mirror has now
   CloseGate();
   FillRequest request;
   request.superblock = pool_.superblock();
@@ -293,6 +290,9 @@ void PrimaryReplication::Impl::Post(const ReplicationBatch& batch) {
   CloseGate();
   if (ended_) return;
   for (MirrorLink* link : InSync()) link->Post(batch, epoch_, region_, geometry_);
+  // No mirror's fault: they stay on the list, and hold all that was acknowledged.
+  if (Status readable = CheckReadable(batch, region_); !readable)
+    (void)End(std::move(readable).error());
 }
 
 bool PrimaryReplication::Impl::CollectAll(const std::vector<MirrorLink*>& links) {

@@ -60,7 +60,10 @@ namespace mirdax {
   X(InodeLeaked, "F4", "the inode of a name that could not be made stays taken")        \
   X(OrphanForgotten, "F4", "an inode that could not be freed is not tried again")       \
   X(SyncSaysNoMemory, "F1", "fsync fails with ENOMEM")                                  \
-  X(NoMemorySetAside, "F1", "memory is not set aside before an operation begins")
+  X(NoMemorySetAside, "F1", "memory is not set aside before an operation begins")       \
+  X(PoisonShown, "F6", "zeros in place of refused file data are shown")                 \
+  X(PoisonedStore, "F6", "a store that the medium refused counts as one that it took")  \
+  X(PoisonCommitted, "F6", "what was read in place of refused metadata is committed")
 
 enum class Mutant : uint8_t {
   kNone,

@@ -21,12 +21,22 @@ Status CheckRegular(const Inode& inode) {
 }
 
 Status FileOperations::Read(Ino ino, uint64_t offset, uint64_t length, const Volume::Reply& reply) {
+  const uint64_t losses = volume_.losses();
   MIRDAX_ASSIGN(const InodeRef inode, volume_.Get(ino));
   {
     ReadLock lock(inode->mutex);
     MIRDAX_TRY(CheckRegular(*inode));
     MIRDAX_ASSIGN(const auto spans, reader_.Spans(*inode, offset, length));
-    reply(spans);
+    MIRDAX_TRY(volume_.CheckMedium(losses));
+    if (spans.size() <= Volume::kMostSpans) {
+      reply(spans);
+    } else {
+      std::vector<std::byte> bytes(std::min(length, inode->size - offset));
+      MIRDAX_ASSIGN(const uint64_t copied, reader_.Copy(*inode, offset, bytes));
+      const std::span<const std::byte> all(bytes.data(), copied);
+      MIRDAX_TRY(volume_.CheckMedium(losses));
+      reply({&all, 1});
+    }
   }
   reader_.Accessed(*inode);
   return {};
@@ -85,6 +95,19 @@ Result<uint64_t> FileOperations::Seek(Ino ino, uint64_t offset, SeekTo to) {
   return reader_.Seek(*inode, offset, to);
 }
 
+Result<uint64_t> FileOperations::Copy(Ino ino, uint64_t offset, std::span<std::byte> out) {
+  MIRDAX_ASSIGN(const InodeRef inode, volume_.Get(ino));
+  uint64_t copied = 0;
+  {
+    ReadLock lock(inode->mutex);
+    MIRDAX_TRY(CheckRegular(*inode));
+    MIRDAX_ASSIGN(copied, reader_.Copy(*inode, offset, out));
+    MIRDAX_TRY(volume_.CheckMetadata());
+  }
+  reader_.Accessed(*inode);
+  return copied;
+}
+
 Result<uint64_t> FileOperations::SizeOf(Ino ino) {
   MIRDAX_ASSIGN(const InodeRef inode, volume_.Get(ino));
   ReadLock lock(inode->mutex);
@@ -105,23 +128,18 @@ Result<uint64_t> FileOperations::CopyRange(Ino from, uint64_t from_offset, Ino t
   std::vector<std::byte> chunk(std::min(length, kCopyChunk));
   uint64_t copied = 0;
   while (copied < length) {
-    size_t filled = 0;
     const uint64_t want = std::min<uint64_t>(chunk.size(), length - copied);
-    MIRDAX_TRY(Read(from, from_offset + copied, want,
-                    [&](std::span<const std::span<const std::byte>> spans) {
-                      for (const std::span<const std::byte> span : spans) {
-                        std::memcpy(chunk.data() + filled, span.data(), span.size());
-                        filled += span.size();
-                      }
-                    }));
-    if (filled == 0) break;
-    const Result<uint64_t> stored = Write(to, to_offset + copied, std::span(chunk).first(filled));
+    const Result<uint64_t> filled = Copy(from, from_offset + copied, std::span(chunk).first(want));
+    if (!filled && copied > 0) break;
+    if (!filled) return Fail(filled.error());
+    if (*filled == 0) break;
+    const Result<uint64_t> stored = Write(to, to_offset + copied, std::span(chunk).first(*filled));
     if (!stored) {
       if (copied > 0) break;  // a short copy; the caller comes again and gets the error
       return Fail(stored.error());
     }
     copied += *stored;
-    if (*stored < filled) break;
+    if (*stored < *filled) break;
   }
   return copied;
 }

@@ -36,6 +36,7 @@ class FileOperations {
   Result<Written> WriteAt(Ino ino, std::optional<uint64_t> offset,
                           std::span<const std::byte> bytes);
   Result<uint64_t> SizeOf(Ino ino);  // of a regular file
+  Result<uint64_t> Copy(Ino ino, uint64_t offset, std::span<std::byte> out);
 
   VolumeContext& volume_;
   FileReader reader_;

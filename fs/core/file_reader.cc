@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <tuple>
+
+#include "fs/base/mutant.h"
 
 namespace mirdax {
 namespace {
@@ -29,17 +32,18 @@ Result<std::vector<std::span<const std::byte>>> FileReader::Spans(const Inode& i
   std::vector<std::span<const std::byte>> spans;
   if (offset >= inode.size || length == 0) return spans;
   const uint64_t end = offset + std::min(length, inode.size - offset);
+  Status good;
   MIRDAX_TRY(WalkFile(*volume_.transactions, inode, offset / kBlockSize, BlocksFor(end),
                       [&](const Segment& segment) {
                         const uint64_t start = segment.file_block * kBlockSize;
                         uint64_t from = std::max(start, offset);
                         const uint64_t to = std::min(segment.end() * kBlockSize, end);
                         if (segment.has_data()) {
-                          spans.emplace_back(
-                              volume_.region.At(segment.pool_block * kBlockSize + (from - start),
-                                                to - from),
-                              to - from);
-                          return true;
+                          const uint64_t at = segment.pool_block * kBlockSize + (from - start);
+                          spans.emplace_back(volume_.region.At(at, to - from), to - from);
+                          if (!Mutated(Mutant::kPoisonShown))
+                            good = volume_.region.CheckGood(at, to - from);
+                          return good.has_value();
                         }
                         while (from < to) {
                           const uint64_t part = std::min<uint64_t>(to - from, kZeros.size());
@@ -48,7 +52,24 @@ Result<std::vector<std::span<const std::byte>>> FileReader::Spans(const Inode& i
                         }
                         return true;
                       }));
+  MIRDAX_TRY(good);
   return spans;
+}
+
+Result<uint64_t> FileReader::Copy(const Inode& inode, uint64_t offset, std::span<std::byte> out) {
+  MIRDAX_ASSIGN(const auto spans, Spans(inode, offset, out.size()));
+  const uint64_t bad_before = volume_.region.bad().count();
+  uint64_t copied = 0;
+  {
+    const FileDataAccess access;
+    for (const std::span<const std::byte> span : spans) {
+      std::memcpy(out.data() + copied, span.data(), span.size());
+      copied += span.size();
+    }
+  }
+  // What was met just now is found by looking again.
+  if (volume_.region.bad().count() != bad_before) MIRDAX_TRY(Spans(inode, offset, out.size()));
+  return copied;
 }
 
 Result<uint64_t> FileReader::Seek(const Inode& inode, uint64_t offset, SeekTo to) {

@@ -16,8 +16,13 @@ class FileReader {
   explicit FileReader(VolumeContext& volume) : volume_(volume) {}
 
   // The bytes of [offset, offset + length) cut at the end of file; good while the lock is held.
+  // kIo when the medium is known to refuse some of them.
   Result<std::vector<std::span<const std::byte>>> Spans(const Inode& inode, uint64_t offset,
                                                         uint64_t length)
+      MIRDAX_REQUIRES_SHARED(inode.mutex);
+
+  // Likewise, as a copy; returns how many there were. What the medium refuses only now fails too.
+  Result<uint64_t> Copy(const Inode& inode, uint64_t offset, std::span<std::byte> out)
       MIRDAX_REQUIRES_SHARED(inode.mutex);
 
   // The first byte of data, or of a hole (the end of file counts as one), at or after `offset`.

@@ -140,10 +140,22 @@ Status FileSpace::ReplaceTail(Inode& inode, uint64_t size, const Segment& tail) 
   const uint64_t tail_bytes = size % kBlockSize;
   MIRDAX_ASSIGN(const BlockRun fresh,
                 volume_.allocator->Reserve(1, tail.pool_block, SpaceUse::kMetadata));
+  const uint64_t from = tail.pool_block * kBlockSize;
   const uint64_t to = fresh.start * kBlockSize;
-  volume_.region.Stream(to, {volume_.region.At(tail.pool_block * kBlockSize, tail_bytes),
-                             static_cast<size_t>(tail_bytes)});
-  volume_.region.StreamZeros(to + tail_bytes, kBlockSize - tail_bytes);
+  if (const Status readable = volume_.CheckMetadata(); !readable) {
+    volume_.allocator->Unreserve(fresh);
+    return readable;
+  }
+  {
+    const FileDataAccess access;
+    volume_.region.Stream(to, {volume_.region.At(from, tail_bytes), tail_bytes});
+    volume_.region.StreamZeros(to + tail_bytes, kBlockSize - tail_bytes);
+  }
+  MIRDAX_TRY(volume_.region.CheckGood(to, kBlockSize));  // else it stays reserved
+  if (const Status copied = volume_.region.CheckGood(from, tail_bytes); !copied) {
+    volume_.allocator->Unreserve(fresh);
+    return copied;
+  }
   Result<Tx> tx = volume_.transactions->Begin(kStepCredits);
   const Result<uint64_t> done =
       tx ? volume_.extents.Map(*tx, inode.disk, Extent{tail.file_block, fresh.start, 1, 0})
@@ -228,6 +240,8 @@ Status FileSpace::Punch(Inode& inode, uint64_t begin, uint64_t end) {
   }
   // The whole blocks first: the edges cannot fail for want of anything.
   const uint64_t whole = first;
+  MIRDAX_TRY(writer_.FindBad(inode, begin, whole * kBlockSize));
+  MIRDAX_TRY(writer_.FindBad(inode, last * kBlockSize, end));
   while (first < last) {
     MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
     MIRDAX_ASSIGN(const uint64_t next, volume_.extents.Remove(tx, inode.disk, first, last));
@@ -248,6 +262,8 @@ Status FileSpace::ZeroRange(Inode& inode, uint64_t begin, uint64_t end) {
   const std::optional<PendingExtent> pending = inode.pending.FindAtOrAfter(first);
   if (pending && pending->file_block < last) MIRDAX_TRY(syncer_.Store(inode, true));
   const uint64_t whole = first;
+  MIRDAX_TRY(writer_.FindBad(inode, begin, whole * kBlockSize));
+  MIRDAX_TRY(writer_.FindBad(inode, last * kBlockSize, end));
   while (first < last) {
     MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
     MIRDAX_ASSIGN(first, volume_.extents.SetUnwritten(tx, inode.disk, first, last, true));

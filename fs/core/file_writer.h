@@ -15,20 +15,28 @@
 
 namespace mirdax {
 
-// Errors:  kNoSpace and kBusy as Allocator::Reserve, with nothing changed; kFileTooBig.
+// Errors:  kNoSpace and kBusy as Allocator::Reserve, with nothing changed; kFileTooBig; kIo where
+// the
+//          medium refuses a block. One that was new to the file stays reserved then, so that nobody
+//          else gets it before the next mount.
 // Threads: any. Locks: the caller holds the inode's, exclusively. Takes no Tx.
 class FileWriter {
  public:
   explicit FileWriter(VolumeContext& volume) : volume_(volume) {}
 
   // Stores `bytes` at `offset`, growing the size; returns how many were stored, less than asked for
-  // only when space ran out or the largest size was reached. Times are set.
+  // only when space ran out, the largest size was reached or the medium refused the rest. Times are
+  // set.
   Result<uint64_t> Write(Inode& inode, uint64_t offset, std::span<const std::byte> bytes)
       MIRDAX_REQUIRES(inode.mutex);
 
   // Makes [begin, end) read as zeros by storing zeros where there is data; holes and unwritten
   // blocks stay.
   Status Zero(Inode& inode, uint64_t begin, uint64_t end) MIRDAX_REQUIRES(inode.mutex);
+
+  // kIo when the medium refuses bytes that Zero() would store to: to be asked before other changes.
+  Status FindBad(const Inode& inode, uint64_t begin, uint64_t end)
+      MIRDAX_REQUIRES_SHARED(inode.mutex);
 
   // Zeroes the shown-next rest of the block that holds the old end of file.
   Status ZeroBeyondEnd(Inode& inode, uint64_t until) MIRDAX_REQUIRES(inode.mutex);
@@ -43,8 +51,12 @@ class FileWriter {
   void UnreserveHoles(const std::vector<Segment>& segments);
 
  private:
-  void StoreSegment(Inode& inode, const Segment& segment, uint64_t offset,
-                    std::span<const std::byte> bytes) MIRDAX_REQUIRES(inode.mutex);
+  // Returns how many blocks of the segment come before the first that the medium refuses.
+  uint64_t StoreSegment(Inode& inode, const Segment& segment, uint64_t offset,
+                        std::span<const std::byte> bytes) MIRDAX_REQUIRES(inode.mutex);
+  // Likewise, of what was stored to before.
+  uint64_t GoodBlocks(const Segment& segment) const;
+  bool IsGood(BlockNo block) const;
 
   VolumeContext& volume_;
 };

@@ -36,6 +36,10 @@ Status HomeWriter::Persist() {
     });
   }
   if (!Mutated(Mutant::kHomeNotDrained)) MIRDAX_TRY(region_.Drain());
+  if (region_.bad().any()) {
+    for (const auto& [block, mask] : lines)
+      MIRDAX_TRY(region_.CheckGood(block * kBlockSize, kBlockSize));
+  }
   owed_.clear();
   return {};
 }

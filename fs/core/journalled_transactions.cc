@@ -209,6 +209,7 @@ Result<JournalledTransactions::Closed> JournalledTransactions::Close() {
     closed.from = commit_;
   }
   // From here to the end nobody holds a Tx: what the overlay shows is what the record gets (I4).
+  if (const Status readable = CheckMetadata(); !readable) ShutDown(readable.error());
   const bool down = shut_down();  // an aborted transaction is never committed
   bool prepared = false;
   if (!down) {
@@ -285,6 +286,11 @@ Status JournalledTransactions::PersistHere(const Closed& closed) {
   } else if (!Mutated(Mutant::kRecordNotDrained)) {
     MIRDAX_TRY(region_.Drain());
   }
+  MIRDAX_TRY(CheckMetadata());  // the record's own place, too
+  if (region_.bad().any() && !Mutated(Mutant::kPoisonedStore)) {
+    for (const PoolRange& range : closed.data)
+      MIRDAX_TRY(region_.CheckGood(range.offset, range.length));
+  }
   if (record_.empty()) return {};
   if (Mutated(Mutant::kHomeBeforeCommit)) home_.Apply(record_.patches(), record_.bytes());
   MIRDAX_TRY(journal_.Publish(to));                 // R1: data and record are durable
@@ -293,6 +299,11 @@ Status JournalledTransactions::PersistHere(const Closed& closed) {
   MutexLock lock(mutex_);
   commit_ = to;
   return {};
+}
+
+Status JournalledTransactions::CheckMetadata() const {
+  if (region_.bad().in_metadata() == 0 || Mutated(Mutant::kPoisonCommitted)) return {};
+  return Fail(DescribeLoss(region_.bad()));
 }
 
 // --- checkpoint ---

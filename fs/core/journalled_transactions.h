@@ -32,7 +32,9 @@ class MIRDAX_CAPABILITY("leadership") Leadership {
 //
 // A failed drain or mirror wait in a commit stops the filesystem: what the failed step covered may
 // or may not survive a power cut, and every later record would build on it. So a failed sync stays
-// failed.
+// failed. So does metadata that the medium refuses: what was changed since may come of zeros that
+// were read instead. It is looked for when a transaction is closed, before anything of it is
+// stored.
 //
 // Locks: leadership > mutex_ > overlay shard. mutex_ is held for a few instructions only.
 class JournalledTransactions final : public TransactionManager {
@@ -49,6 +51,7 @@ class JournalledTransactions final : public TransactionManager {
   Status Checkpoint(bool wait) override MIRDAX_EXCLUDES(mutex_);
   void OnStable(std::function<void(TxId id)> callback) override MIRDAX_EXCLUDES(stable_mutex_);
   TransactionStats stats() const override MIRDAX_EXCLUDES(mutex_);
+  void ShutDown(const Error& why) override MIRDAX_EXCLUDES(mutex_);
   bool shut_down() const noexcept override { return shut_down_.load(std::memory_order_acquire); }
 
  protected:
@@ -82,6 +85,8 @@ class JournalledTransactions final : public TransactionManager {
   Status TryPublish(const Closed& closed) MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
   Status Publish(const Closed& closed) MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
   Status PersistHere(const Closed& closed) MIRDAX_REQUIRES(leader_) MIRDAX_EXCLUDES(mutex_);
+  // kIo: the medium has refused what a commit rests on.
+  Status CheckMetadata() const;
 
   // Brings home up to the commit word and the persisted tail after it. kIo, kNoMemory: what is owed
   // stays owed.
@@ -100,7 +105,6 @@ class JournalledTransactions final : public TransactionManager {
   uint64_t UsedBytes() const MIRDAX_REQUIRES(mutex_);     // of the journal; may exceed it
   Lsn StableLsn() const MIRDAX_REQUIRES(mutex_);
   Error WhyDown() const MIRDAX_REQUIRES(mutex_);
-  void ShutDown(const Error& why) MIRDAX_EXCLUDES(mutex_);
   void NotifyStable() MIRDAX_EXCLUDES(mutex_, stable_mutex_);
 
   Region& region_;

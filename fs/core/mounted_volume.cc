@@ -46,6 +46,22 @@ MountedVolume::MountedVolume(std::unique_ptr<VolumeContext> context)
 
 MountedVolume::~MountedVolume() { syncer_.Stop(); }
 
+template <typename Body>
+auto MountedVolume::Look(Body body) -> decltype(body()) {
+  const uint64_t losses = context_->losses();
+  auto result = body();
+  MIRDAX_TRY(context_->CheckMedium(losses));
+  return result;
+}
+
+template <typename Body>
+auto MountedVolume::Change(Body body) -> decltype(body()) {
+  return Look([&]() -> decltype(body()) {
+    MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
+    return body();
+  });
+}
+
 Status MountedVolume::Begin() {
   MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
   MIRDAX_ASSIGN(const InodeRef root, context_->Get(kRootIno));
@@ -55,6 +71,7 @@ Status MountedVolume::Begin() {
       return Fail(ErrorCode::kCorrupt, "the root inode is no directory; run fsck.mirdax");
     }
   }
+  MIRDAX_TRY(context_->CheckMetadata());  // the bitmaps were read as a whole
   if (context_->options.read_only) return {};
   // Before the first change, so that a crash is never taken for a clean end.
   MIRDAX_TRY(context_->private_store.Update([](PrivateBlock& block) {
@@ -62,12 +79,16 @@ Status MountedVolume::Begin() {
     ++block.mount_count;
   }));
   MIRDAX_TRY(reaper_.ReapAllAtMount());
+  MIRDAX_TRY(context_->CheckMetadata());
   if (context_->options.background) syncer_.Start();
   return {};
 }
 
 Status MountedVolume::Unmount() {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
+  return Change([&] { return TryUnmount(); });
+}
+
+Status MountedVolume::TryUnmount() {
   syncer_.Stop();
   if (context_->options.read_only) return {};
   if (!context_->unmounted.load()) {
@@ -91,8 +112,7 @@ Status MountedVolume::Unmount() {
 }
 
 Result<Attributes> MountedVolume::Lookup(Ino parent, std::string_view name) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return names_.Lookup(parent, name);
+  return Change([&] { return names_.Lookup(parent, name); });
 }
 
 void MountedVolume::Forget(Ino ino, uint64_t count) {
@@ -102,66 +122,59 @@ void MountedVolume::Forget(Ino ino, uint64_t count) {
 
 Result<Attributes> MountedVolume::Create(Ino parent, std::string_view name, uint32_t mode,
                                          const Caller& caller) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return names_.MakeNode(parent, name, 0100000 | (mode & 07777), 0, caller);
+  return Change([&] { return names_.MakeNode(parent, name, 0100000 | (mode & 07777), 0, caller); });
 }
 
 Result<Attributes> MountedVolume::MakeNode(Ino parent, std::string_view name, uint32_t mode,
                                            uint32_t rdev, const Caller& caller) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return names_.MakeNode(parent, name, mode, rdev, caller);
+  return Change([&] { return names_.MakeNode(parent, name, mode, rdev, caller); });
 }
 
 Result<Attributes> MountedVolume::MakeDirectory(Ino parent, std::string_view name, uint32_t mode,
                                                 const Caller& caller) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return names_.MakeDirectory(parent, name, mode, caller);
+  return Change([&] { return names_.MakeDirectory(parent, name, mode, caller); });
 }
 
 Result<Attributes> MountedVolume::MakeSymlink(Ino parent, std::string_view name,
                                               std::string_view target, const Caller& caller) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return names_.MakeSymlink(parent, name, target, caller);
+  return Change([&] { return names_.MakeSymlink(parent, name, target, caller); });
 }
 
 Result<Attributes> MountedVolume::OpenTemporary(Ino parent, uint32_t mode, const Caller& caller) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return names_.OpenTemporary(parent, mode, caller);
+  return Change([&] { return names_.OpenTemporary(parent, mode, caller); });
 }
 
 Result<Attributes> MountedVolume::Link(Ino ino, Ino new_parent, std::string_view new_name) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return names_.Link(ino, new_parent, new_name);
+  return Change([&] { return names_.Link(ino, new_parent, new_name); });
 }
 
 Status MountedVolume::Unlink(Ino parent, std::string_view name) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return names_.Unlink(parent, name);
+  return Change([&] { return names_.Unlink(parent, name); });
 }
 
 Status MountedVolume::RemoveDirectory(Ino parent, std::string_view name) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return names_.RemoveDirectory(parent, name);
+  return Change([&] { return names_.RemoveDirectory(parent, name); });
 }
 
 Status MountedVolume::Rename(Ino parent, std::string_view name, Ino new_parent,
                              std::string_view new_name, uint32_t flags) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return renamer_.Rename(parent, name, new_parent, new_name, flags);
+  return Change([&] { return renamer_.Rename(parent, name, new_parent, new_name, flags); });
 }
 
-Result<std::string> MountedVolume::ReadLink(Ino ino) { return names_.ReadLink(ino); }
+Result<std::string> MountedVolume::ReadLink(Ino ino) {
+  return Look([&] { return names_.ReadLink(ino); });
+}
 
 Status MountedVolume::ReadDirectory(Ino ino, uint64_t cookie, bool attributes, const Emit& emit) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return names_.ReadDirectory(ino, cookie, attributes, emit);
+  return Change([&] { return names_.ReadDirectory(ino, cookie, attributes, emit); });
 }
 
-Result<Attributes> MountedVolume::GetAttributes(Ino ino) { return attributes_.Get(ino); }
+Result<Attributes> MountedVolume::GetAttributes(Ino ino) {
+  return Look([&] { return attributes_.Get(ino); });
+}
 
 Result<Attributes> MountedVolume::SetAttributes(Ino ino, const AttributeChange& change) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return attributes_.Set(ino, change);
+  return Change([&] { return attributes_.Set(ino, change); });
 }
 
 Result<SpaceReport> MountedVolume::Space() {
@@ -171,59 +184,52 @@ Result<SpaceReport> MountedVolume::Space() {
 }
 
 Result<std::string> MountedVolume::GetXattr(Ino ino, std::string_view name) {
-  return attributes_.GetXattr(ino, name);
+  return Look([&] { return attributes_.GetXattr(ino, name); });
 }
 
 Result<std::vector<std::string>> MountedVolume::ListXattrs(Ino ino) {
-  return attributes_.ListXattrs(ino);
+  return Look([&] { return attributes_.ListXattrs(ino); });
 }
 
 Status MountedVolume::SetXattr(Ino ino, std::string_view name, std::string_view value,
                                XattrMode mode) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return attributes_.SetXattr(ino, name, value, mode);
+  return Change([&] { return attributes_.SetXattr(ino, name, value, mode); });
 }
 
 Status MountedVolume::RemoveXattr(Ino ino, std::string_view name) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return attributes_.RemoveXattr(ino, name);
+  return Change([&] { return attributes_.RemoveXattr(ino, name); });
 }
 
 Status MountedVolume::Read(Ino ino, uint64_t offset, uint64_t length, const Reply& reply) {
-  return files_.Read(ino, offset, length, reply);
+  Status done = files_.Read(ino, offset, length, reply);
+  static_cast<void>(context_->CheckMedium(context_->losses()));  // for the log: it has replied
+  return done;
 }
 
 Result<uint64_t> MountedVolume::Write(Ino ino, uint64_t offset, std::span<const std::byte> bytes) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return files_.Write(ino, offset, bytes);
+  return Change([&] { return files_.Write(ino, offset, bytes); });
 }
 
 Result<uint64_t> MountedVolume::Append(Ino ino, std::span<const std::byte> bytes) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return files_.Append(ino, bytes);
+  return Change([&] { return files_.Append(ino, bytes); });
 }
 
 Status MountedVolume::Allocate(Ino ino, AllocateMode mode, uint64_t offset, uint64_t length) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return files_.Allocate(ino, mode, offset, length);
+  return Change([&] { return files_.Allocate(ino, mode, offset, length); });
 }
 
 Result<uint64_t> MountedVolume::Seek(Ino ino, uint64_t offset, SeekTo to) {
-  return files_.Seek(ino, offset, to);
+  return Look([&] { return files_.Seek(ino, offset, to); });
 }
 
 Result<uint64_t> MountedVolume::CopyRange(Ino from, uint64_t from_offset, Ino to,
                                           uint64_t to_offset, uint64_t length) {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return files_.CopyRange(from, from_offset, to, to_offset, length);
+  return Change([&] { return files_.CopyRange(from, from_offset, to, to_offset, length); });
 }
 
 // To fsync(2) no memory is no reason of its own, and to msync(2) it means another thing.
 Status MountedVolume::Fsync(Ino ino, bool data_only) {
-  Status done = [&]() -> Status {
-    MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-    return syncer_.Sync(ino, data_only);
-  }();
+  Status done = Change([&] { return syncer_.Sync(ino, data_only); });
   const bool no_memory = !done && done.error().code == ErrorCode::kNoMemory;
   if (no_memory && !Mutated(Mutant::kSyncSaysNoMemory)) done = Fail(ErrorCode::kIo);
   return done;
@@ -232,11 +238,12 @@ Status MountedVolume::Fsync(Ino ino, bool data_only) {
 Status MountedVolume::FsyncDirectory(Ino ino) { return Fsync(ino, false); }
 
 Status MountedVolume::SyncAll() {
-  MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
-  return syncer_.SyncAll();
+  return Change([&] { return syncer_.SyncAll(); });
 }
 
-Status MountedVolume::Tick() { return syncer_.Tick(); }
+Status MountedVolume::Tick() {
+  return Look([&] { return syncer_.Tick(); });
+}
 
 VolumeStatus MountedVolume::GetStatus() const {
   const TransactionStats stats = context_->transactions->stats();
@@ -246,6 +253,7 @@ VolumeStatus MountedVolume::GetStatus() const {
   status.tail = stats.tail;
   status.shut_down = context_->transactions->shut_down();
   status.pending_bytes = context_->pending_bytes.load();
+  status.bad = context_->region.bad().List();
   return status;
 }
 

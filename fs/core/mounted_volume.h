@@ -73,6 +73,14 @@ class MountedVolume final : public Volume {
   VolumeStatus GetStatus() const override;
 
  private:
+  // A call: it fails when the medium refused metadata meanwhile (VolumeContext::CheckMedium).
+  template <typename Body>
+  auto Look(Body body) -> decltype(body());
+  // Likewise, with memory set aside for it.
+  template <typename Body>
+  auto Change(Body body) -> decltype(body());
+  Status TryUnmount();
+
   const std::unique_ptr<VolumeContext> context_;
   Syncer syncer_;
   FileWriter writer_;

@@ -118,8 +118,14 @@ Status Namespace::ReserveTarget(NewInode& fresh) {
   if (fresh.target.size() <= kInlineSymlinkMax) return {};
   MIRDAX_ASSIGN(fresh.target_block, volume_.allocator->Reserve(1, 0, SpaceUse::kData));
   const uint64_t at = fresh.target_block.start * kBlockSize;
+  MIRDAX_TRY(volume_.CheckMetadata());
+  const FileDataAccess access;
   volume_.region.Stream(at, std::as_bytes(std::span(fresh.target)));
   volume_.region.StreamZeros(at + fresh.target.size(), kBlockSize - fresh.target.size());
+  if (Status stored = volume_.region.CheckGood(at, kBlockSize); !stored) {
+    fresh.target_block = {};  // it stays reserved, so that nobody else gets it
+    return stored;
+  }
   return {};
 }
 
@@ -412,9 +418,11 @@ Result<std::string> Namespace::ReadLink(Ino ino) {
     } else {
       MIRDAX_ASSIGN(const Mapping mapping, ExtentTree::Find(*volume_.transactions, inode->disk, 0));
       if (mapping.hole()) return Fail(ErrorCode::kCorrupt, "symlink {} without a target", ino);
-      target.assign(reinterpret_cast<const char*>(
-                        volume_.region.At(mapping.pool_block * kBlockSize, inode->disk.size)),
+      const uint64_t at = mapping.pool_block * kBlockSize;
+      const FileDataAccess access;
+      target.assign(reinterpret_cast<const char*>(volume_.region.At(at, inode->disk.size)),
                     inode->disk.size);
+      MIRDAX_TRY(volume_.region.CheckGood(at, target.size()));
     }
   }
   reader_.Accessed(*inode);
@@ -423,6 +431,7 @@ Result<std::string> Namespace::ReadLink(Ino ino) {
 
 Status Namespace::ReadDirectory(Ino ino, uint64_t cookie, bool attributes,
                                 const Volume::Emit& emit) {
+  const uint64_t losses = volume_.losses();
   MIRDAX_ASSIGN(const InodeRef dir, volume_.Get(ino));
   Ino parent = 0;
   {
@@ -443,6 +452,7 @@ Status Namespace::ReadDirectory(Ino ino, uint64_t cookie, bool attributes,
       ReadLock lock(dir->mutex);
       if (dir->freed) return {};
       MIRDAX_ASSIGN(names, volume_.directory.Next(*volume_.transactions, dir->disk, after, kBatch));
+      MIRDAX_TRY(volume_.CheckMedium(losses));  // before anybody sees a name
       // Under the directory's lock, so that no name's inode can be freed before it is emitted.
       if (attributes) {
         for (DirName& name : names) {

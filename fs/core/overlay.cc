@@ -25,6 +25,7 @@ Result<const std::byte*> Overlay::ReadHome(BlockNo block, BlockKind kind) {
   if (!inside) {
     return Fail(ErrorCode::kCorrupt, "block {}: no metadata block can be there", block);
   }
+  MIRDAX_TRY(region_.CheckGood(block * kBlockSize, kBlockSize));
   const std::byte* home = region_.At(block * kBlockSize, kBlockSize);
   if (kind != BlockKind::kNode) return home;
   const auto& header = region_.As<BlockHeader>(block * kBlockSize);

@@ -15,15 +15,18 @@ namespace mirdax {
 namespace {
 
 // Copies journal bytes [lsn, lsn + out.size()) out of the ring. Checks are made on the copy, since
-// on a mirror a peer may store into the journal at any time.
-void CopyOut(Region& region, const Geometry& geometry, Lsn lsn, std::span<std::byte> out) {
+// on a mirror a peer may store into the journal at any time. kIo: the medium refuses some of them.
+Status CopyOut(Region& region, const Geometry& geometry, Lsn lsn, std::span<std::byte> out) {
   while (!out.empty()) {
     const uint64_t position = lsn % geometry.journal.length;
     const uint64_t length = std::min<uint64_t>(out.size(), geometry.journal.length - position);
-    std::memcpy(out.data(), region.At(geometry.journal.offset + position, length), length);
+    const uint64_t offset = geometry.journal.offset + position;
+    std::memcpy(out.data(), region.At(offset, length), length);
+    MIRDAX_TRY(region.CheckGood(offset, length));
     out = out.subspan(length);
     lsn += length;
   }
+  return {};
 }
 
 Status CheckHeader(const RecordHeader& header, Lsn lsn, uint64_t most) {
@@ -79,7 +82,7 @@ Result<JournalRecord> ReadRecord(Region& region, const Geometry& geometry, Lsn l
                 limit);
   }
   JournalRecord record;
-  CopyOut(region, geometry, lsn, std::as_writable_bytes(std::span(&record.header, 1)));
+  MIRDAX_TRY(CopyOut(region, geometry, lsn, std::as_writable_bytes(std::span(&record.header, 1))));
   const RecordHeader& header = record.header;
   MIRDAX_TRY(CheckHeader(header, lsn, std::min(limit - lsn, geometry.journal.length)));
 
@@ -94,10 +97,10 @@ Result<JournalRecord> ReadRecord(Region& region, const Geometry& geometry, Lsn l
   record.bytes.resize(header.length - front);
   std::array<std::byte, kLineSize> pad{};
   const auto table = std::as_writable_bytes(std::span(record.patches));
-  CopyOut(region, geometry, lsn + sizeof(RecordHeader), table);
-  CopyOut(region, geometry, lsn + sizeof(RecordHeader) + table_bytes,
-          std::span(pad).first(padding));
-  CopyOut(region, geometry, lsn + front, record.bytes);
+  MIRDAX_TRY(CopyOut(region, geometry, lsn + sizeof(RecordHeader), table));
+  MIRDAX_TRY(CopyOut(region, geometry, lsn + sizeof(RecordHeader) + table_bytes,
+                     std::span(pad).first(padding)));
+  MIRDAX_TRY(CopyOut(region, geometry, lsn + front, record.bytes));
 
   uint32_t crc = ChecksumOf(BytesOf(header), offsetof(RecordHeader, crc));
   crc = Crc32c(table, crc);
@@ -118,6 +121,7 @@ Result<JournalRecord> ReadRecord(Region& region, const Geometry& geometry, Lsn l
 Result<Lsn> ReadCommitWord(Region& region, const Geometry& geometry, Lsn tail) {
   std::atomic_ref<const uint64_t> word(region.As<CommitLine>(kCommitLineOffset).commit);
   const Lsn commit = word.load(std::memory_order_acquire);
+  MIRDAX_TRY(region.CheckGood(kCommitLineOffset, kLineSize));
   if (commit % kLineSize != 0 || tail % kLineSize != 0 || commit < tail ||
       commit - tail > geometry.journal.length) {
     return Fail(ErrorCode::kCorrupt,

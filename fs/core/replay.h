@@ -23,11 +23,12 @@ struct JournalRecord {
 };
 
 // Reads and checks the record at `lsn`, which must end at or below `limit`.
-// Errors: kCorrupt (what is wrong, at which LSN). Every byte read is taken as hostile (R9).
+// Errors: kCorrupt (what is wrong, at which LSN), kIo (the medium refuses a part of it). Every byte
+//         read is taken as hostile (R9).
 Result<JournalRecord> ReadRecord(Region& region, const Geometry& geometry, Lsn lsn, Lsn limit);
 
 // The commit word, checked against `tail`: kCorrupt unless tail <= commit <= tail + journal size
-// and both are 64-aligned.
+// and both are 64-aligned. kIo: the medium refuses it.
 Result<Lsn> ReadCommitWord(Region& region, const Geometry& geometry, Lsn tail);
 
 // Stores the patches of every record in [from, to) to home, in order, and makes them durable.

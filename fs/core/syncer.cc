@@ -82,7 +82,13 @@ void Syncer::Run() {
   }
 }
 
+Status Syncer::CheckStored(const PoolRange& range) const {
+  if (Mutated(Mutant::kPoisonedStore)) return {};
+  return volume_.region.CheckGood(range.offset, range.length);
+}
+
 Result<uint64_t> Syncer::StoreExtent(Tx& tx, Inode& inode, const PendingExtent& extent) {
+  MIRDAX_TRY(CheckStored({extent.pool_block * kBlockSize, extent.length * kBlockSize}));
   Result<uint64_t> done;
   if (extent.kind == PendingKind::kReserved) {
     done = volume_.extents.Map(
@@ -154,6 +160,7 @@ Status Syncer::StoreDirty(Inode& inode) {
   if (inode.dirty.empty()) return {};
   PendingAccount account(volume_, inode);
   MIRDAX_ASSIGN(const std::vector<PoolRange> data, DirtyPoolRanges(inode));
+  for (const PoolRange& range : data) MIRDAX_TRY(CheckStored(range));
   MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(0));
   if (!Mutated(Mutant::kDirtyForgotten))
     for (const PoolRange& range : data) tx.AddData(range);

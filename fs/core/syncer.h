@@ -52,6 +52,8 @@ class Syncer {
   Status StorePending(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
   // The next few pending extents, and the size that they allow, in one transaction.
   Status StoreStep(Inode& inode) MIRDAX_REQUIRES(inode.mutex);
+  // kIo when what was stored there is lost: it can never become durable.
+  Status CheckStored(const PoolRange& range) const;
   // How many blocks of `extent` were done.
   Result<uint64_t> StoreExtent(Tx& tx, Inode& inode, const PendingExtent& extent)
       MIRDAX_REQUIRES(inode.mutex);

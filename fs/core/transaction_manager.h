@@ -52,6 +52,9 @@ class TransactionManager : public MetaReader {
   // to `id` lie below the tail of every in-sync copy: what they freed may be used again (R2).
   virtual void OnStable(std::function<void(TxId id)> callback) = 0;
 
+  // Stops the filesystem, as a commit that fails does.
+  virtual void ShutDown(const Error& why) = 0;
+
   virtual TransactionStats stats() const = 0;
   virtual bool shut_down() const noexcept = 0;
 

@@ -93,6 +93,7 @@ struct VolumeStatus {
   Lsn tail = 0;
   bool shut_down = false;
   uint64_t pending_bytes = 0;  // written, not yet durable
+  std::vector<BadRange> bad;   // what the medium has refused
 };
 
 // Durability: a call that returns has changed what others see; it is durable after Fsync() of the
@@ -103,7 +104,10 @@ struct VolumeStatus {
 // MakeSymlink, Link, OpenTemporary) add one to the inode's count on success; Forget() subtracts. An
 // inode without links is freed when its count reaches zero, or at the next mount.
 //
-// Errors:  as the POSIX call of that name. kShutdown after an error that could not be undone.
+// Errors:  as the POSIX call of that name. kIo where the medium refuses bytes: of a file, to those
+//          who read or change these bytes, and to a sync that has to make them durable; of
+//          metadata, to every call that was at work, and the volume stops. kShutdown after an error
+//          that could not be undone.
 // Threads: every method by any. Locks: as in transaction.h; none is held when a call returns.
 class Volume {
  public:
@@ -164,7 +168,9 @@ class Volume {
   // --- data ---
   // Calls `reply` once with the bytes of [offset, offset + length) cut at the end of file, in
   // place: spans into PM (zeros for holes), good only during the call. The inode is locked shared
-  // while `reply` runs, so it must not wait for another call into the volume.
+  // while `reply` runs, so it must not wait for another call into the volume. What `reply` passes
+  // on without reading it (to the kernel) may be refused only there: FindBad().
+  static constexpr size_t kMostSpans = 1000;
   using Reply = std::function<void(std::span<const std::span<const std::byte>>)>;
   virtual Status Read(Ino ino, uint64_t offset, uint64_t length, const Reply& reply) = 0;
   virtual Result<uint64_t> Write(Ino ino, uint64_t offset, std::span<const std::byte> bytes) = 0;

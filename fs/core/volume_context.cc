@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "fs/core/volume_context.h"
 
+#include <spdlog/spdlog.h>
+
 #include <cstring>
 
+#include "fs/base/mutant.h"
 #include "fs/format/dir_hash.h"
 
 namespace mirdax {
@@ -64,6 +67,26 @@ Status VolumeContext::WriteInode(Tx& tx, Inode& inode) {
   MIRDAX_TRY(OrAbort(tx, table.Write(tx, inode.disk)));
   inode.attributes_dirty = false;
   return {};
+}
+
+Status VolumeContext::CheckMedium(uint64_t before) {
+  if (const uint64_t count = region.bad().count();
+      count != bad_reported_.load(std::memory_order_relaxed)) {
+    bad_reported_.store(count, std::memory_order_relaxed);
+    const std::vector<BadRange> found = region.bad().List();
+    if (!found.empty()) {
+      const BadRange& last = found.back();
+      spdlog::critical("the medium refuses {} bytes at {} of the pool, {}; {} such ranges in all",
+                       last.range.length, last.range.offset,
+                       last.metadata ? "which may be metadata: the filesystem stops"
+                                     : "which are file data: they read as an error",
+                       found.size());
+    }
+  }
+  if (losses() == before || Mutated(Mutant::kPoisonCommitted)) return {};
+  const Error why = DescribeLoss(region.bad());
+  transactions->ShutDown(why);
+  return Fail(why);
 }
 
 Status VolumeContext::OrAbort(Tx& tx, Status status) {

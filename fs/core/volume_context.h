@@ -38,6 +38,14 @@ class VolumeContext {
   // Stores inode.disk in the running transaction. A failure stops the filesystem: by now the
   // operation has changed something.
   Status WriteInode(Tx& tx, Inode& inode) MIRDAX_REQUIRES(inode.mutex);
+  // How often the medium has refused what may be metadata.
+  uint64_t losses() const noexcept { return region.bad().in_metadata(); }
+  // The end of a call that began when losses() was `before`. kIo: it may have used zeros that were
+  // read in place of metadata, so its result is worth nothing; and the filesystem has stopped.
+  // Also says in the log what the medium has refused.
+  Status CheckMedium(uint64_t before);
+  // Before a place that metadata named is stored to: kIo once any metadata was refused.
+  Status CheckMetadata() { return CheckMedium(0); }
   // Passes `status` on; a failure stops the filesystem (the operation cannot be undone).
   Status OrAbort(Tx& tx, Status status);
 
@@ -74,6 +82,8 @@ class VolumeContext {
   std::atomic<bool> unmounted{false};
 
  private:
+  std::atomic<uint64_t> bad_reported_{0};  // of region.bad().count()
+
   VolumeContext(Pool& pool, PrivateStore& store, Clock& clock_seam, const VolumeOptions& opts,
                 std::unique_ptr<TransactionManager> manager, std::unique_ptr<Allocator> space);
 };

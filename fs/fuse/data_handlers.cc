@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cerrno>
 #include <vector>
 
 #include "fs/fuse/handlers.h"
@@ -26,24 +26,16 @@ iovec ToVector(std::span<const std::byte> bytes) {
   return iovec{.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
 }
 
-// Sends spans of PM to the kernel: its copy into the reader's pages is the only one.
+// Sends spans of PM to the kernel: its copy into the reader's pages is the only one. Where the
+// medium refuses some of them, the kernel answers the reader with EIO itself.
 void ReplySpans(fuse_req_t request, std::span<const std::span<const std::byte>> spans) {
-  if (spans.size() <= kVectorsOnStack) {
-    std::array<iovec, kVectorsOnStack> vectors{};
-    std::transform(spans.begin(), spans.end(), vectors.begin(), ToVector);
-    fuse_reply_iov(request, vectors.data(), static_cast<int>(spans.size()));
-    return;
-  }
-  if (spans.size() <= kMaxVectors) {
-    std::vector<iovec> vectors(spans.size());
-    std::transform(spans.begin(), spans.end(), vectors.begin(), ToVector);
-    fuse_reply_iov(request, vectors.data(), static_cast<int>(vectors.size()));
-    return;
-  }
-  std::vector<std::byte> bytes;
-  for (const std::span<const std::byte> span : spans)
-    bytes.insert(bytes.end(), span.begin(), span.end());
-  fuse_reply_buf(request, reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  static_assert(Volume::kMostSpans <= kMaxVectors);
+  std::array<iovec, kVectorsOnStack> few{};
+  std::vector<iovec> many(spans.size() <= few.size() ? 0 : spans.size());
+  iovec* const vectors = many.empty() ? few.data() : many.data();
+  std::transform(spans.begin(), spans.end(), vectors, ToVector);
+  if (fuse_reply_iov(request, vectors, static_cast<int>(spans.size())) != -EFAULT) return;
+  for (const std::span<const std::byte> span : spans) FindBad(span);
 }
 
 // Where the kernel leaves it to us: a write by anyone but root takes set-id bits away.

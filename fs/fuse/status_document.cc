@@ -59,6 +59,18 @@ bool IsReported(const std::vector<MirrorReport>& mirrors, const Member& member) 
   });
 }
 
+// What the medium has refused, metadata first; the first of them, if there are many.
+Json BadToJson(std::vector<BadRange> bad) {
+  constexpr size_t kMostShown = 32;
+  std::stable_partition(bad.begin(), bad.end(), [](const BadRange& one) { return one.metadata; });
+  Json rows = Json::array();
+  for (size_t i = 0; i < std::min(bad.size(), kMostShown); ++i)
+    rows.push_back(Json{{"offset", bad[i].range.offset},
+                        {"length", bad[i].range.length},
+                        {"holds", bad[i].metadata ? "metadata" : "file data"}});
+  return rows;
+}
+
 }  // namespace
 
 std::string RenderStatus(const MountReport& report) {
@@ -88,6 +100,7 @@ std::string RenderStatus(const MountReport& report) {
                       {"clean", block.clean != 0},
                       {"read_only", report.read_only},
                       {"shut_down", report.volume.shut_down},
+                      {"bad_ranges", BadToJson(report.volume.bad)},
                       {"mirrors", std::move(mirrors)}};
   return document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

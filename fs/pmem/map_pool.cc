@@ -2,6 +2,7 @@
 // Chooses the Region for a pool.
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "fs/format/layout.h"
 #include "fs/pmem/line_region.h"
@@ -16,7 +17,8 @@ namespace mirdax {
 namespace {
 
 // A devdax device cannot be mapped copy-on-write: the view is a copy, without the zero pages.
-Result<Mapping> CopyOf(const Mapping& source) {
+Result<Mapping> CopyOf(const Mapping& source, std::vector<BadRange>& bad) {
+  const BadRanges watch(source.bytes());
   MIRDAX_ASSIGN(Mapping copy, Mapping::Anonymous(source.bytes().size()));
   static constexpr std::array<std::byte, kBlockSize> kZero{};
   for (size_t at = 0; at < source.bytes().size(); at += kBlockSize) {
@@ -24,6 +26,7 @@ Result<Mapping> CopyOf(const Mapping& source) {
     if (std::memcmp(from, kZero.data(), kBlockSize) != 0)
       std::memcpy(copy.bytes().data() + at, from, kBlockSize);
   }
+  bad = watch.List();
   return copy;
 }
 
@@ -53,8 +56,10 @@ Result<std::unique_ptr<Region>> PoolFile::Map(const PoolOptions& options) const 
     MIRDAX_ASSIGN(Mapping pool, Mapping::ReadOnly(fd_, size, path_));
     if (options.access == PoolAccess::kShared)
       return std::make_unique<ViewRegion>(std::move(pool), granularity);
-    MIRDAX_ASSIGN(Mapping view, is_device_ ? CopyOf(pool) : Mapping::Private(fd_, size, path_));
-    return std::make_unique<ViewRegion>(std::move(view), granularity);
+    std::vector<BadRange> bad;
+    MIRDAX_ASSIGN(Mapping view,
+                  is_device_ ? CopyOf(pool, bad) : Mapping::Private(fd_, size, path_));
+    return std::make_unique<ViewRegion>(std::move(view), granularity, bad);
   }
   if (options.pm != PmMode::kDirect) {
     map.reset();

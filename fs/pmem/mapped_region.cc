@@ -18,6 +18,14 @@ std::string_view GranularityName(Granularity granularity) noexcept {
   return "unknown";
 }
 
+std::string Region::DescribeBad(uint64_t offset, uint64_t length) const {
+  for (const BadRange& bad : bad().List()) {
+    if (bad.range.offset < offset + length && offset < bad.range.end())
+      return fmt::format("{} bytes at {} of the pool", bad.range.length, bad.range.offset);
+  }
+  return "more than can be listed";
+}
+
 void MappedRegion::Copy(uint64_t offset, std::span<const std::byte> bytes) const {
   if (!bytes.empty()) std::memcpy(Address(offset, bytes.size()), bytes.data(), bytes.size());
 }

@@ -49,6 +49,7 @@ bool HoldsPart(Region& region) {
 
 std::string_view Remedy(Region& region, ErrorCode code) {
   if (code == ErrorCode::kIncompatible) return "it was left as it is";
+  if (code == ErrorCode::kIo) return "go on with another copy of its set";
   return HoldsPart(region) ? "restore all of it, or go on with another copy of its set"
                            : "check the path, or make a pool with mkfs.mirdax";
 }

@@ -34,7 +34,8 @@ struct PoolOptions {
 };
 
 // Errors: kBusy (locked: who), kNotFound, kAccess, kIncompatible (version, feature bits: which),
-//         kCorrupt (not a mirdax pool, checksums, shorter than the superblock says: what, where).
+//         kCorrupt (not a mirdax pool, checksums, shorter than the superblock says: what, where),
+//         kIo (the medium refuses a superblock).
 //         Each message names the path and says what to do.
 // Threads: Open() by one; the object is immutable afterwards, region() as Region says.
 class Pool {

@@ -25,9 +25,11 @@ Status WriteSlot(Region& region, size_t slot, const PrivateBlock& block) {
 }  // namespace
 
 Result<std::unique_ptr<PrivateStore>> PrivateStore::Open(Region& region) {
-  MIRDAX_ASSIGN(const PrivateBlockChoice choice,
-                ChoosePrivateBlock(SlotBytes(region, 0), SlotBytes(region, 1)));
-  return std::unique_ptr<PrivateStore>(new PrivateStore(region, choice.block, choice.slot));
+  const auto choice = ChoosePrivateBlock(SlotBytes(region, 0), SlotBytes(region, 1));
+  // One that is refused may be the newer: an older epoch or list must not be taken for it.
+  MIRDAX_TRY(region.CheckGood(SlotOffset(0), 2 * kBlockSize));
+  if (!choice) return Fail(choice.error());
+  return std::unique_ptr<PrivateStore>(new PrivateStore(region, choice->block, choice->slot));
 }
 
 Status PrivateStore::Format(Region& region, const PrivateBlock& first) {

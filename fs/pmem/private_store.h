@@ -16,7 +16,7 @@ namespace mirdax {
 // the two blocks with sequence + 1 and a checksum, persisted, and only then visible.
 //
 // Errors:  kCorrupt (neither block is valid), kInvalid (the change makes no valid block), kIo (the
-//          change is not durable and not visible).
+//          change is not durable and not visible; or one of the blocks cannot be read).
 // Threads: every method by any. Locks: takes its own, a leaf: may be called with any lock held.
 class PrivateStore {
  public:

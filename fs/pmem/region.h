@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "fs/base/check.h"
 #include "fs/base/ranges.h"
 #include "fs/base/result.h"
+#include "fs/pmem/bad_ranges.h"
 
 namespace mirdax {
 
@@ -26,8 +28,10 @@ std::string_view GranularityName(Granularity granularity) noexcept;  // "byte", 
 // aligned bytes; what was drained stays.
 //
 // Units:   offsets and lengths in bytes from the start of the pool.
-// Errors:  only Drain() can fail, with kIo: what it covered is not durable, is still owed, and the
-//          next Drain() tries it again. Out-of-range offsets are the programmer's error (aborts).
+// Errors:  Drain() can fail, with kIo: what it covered is not durable, is still owed, and the next
+//          Drain() tries it again. Bytes that the medium refuses read as zeros and take no store;
+//          that fails nothing by itself: CheckGood() says it. Out-of-range offsets are the
+//          programmer's error (aborts).
 // Threads: stores and flushes by any thread, to disjoint ranges; Drain() covers what its own thread
 //          has flushed or streamed (it may cover more).
 class Region {
@@ -38,6 +42,8 @@ class Region {
   // bytes are in flight until flushed and drained, like a Write().
   virtual std::span<std::byte> memory() noexcept = 0;
   virtual Granularity granularity() const noexcept = 0;
+  // What the medium has refused so far.
+  virtual const BadRanges& bad() const noexcept = 0;
 
   // Copies into the pool with ordinary stores (small, soon read again: metadata).
   virtual void Write(uint64_t offset, std::span<const std::byte> bytes) = 0;
@@ -53,9 +59,20 @@ class Region {
   // Returns when everything this thread flushed or streamed before is durable.
   virtual Status Drain() = 0;
 
+  // Also kIo when the medium did not take it.
   Status Persist(uint64_t offset, uint64_t length) {
     Flush(offset, length);
-    return Drain();
+    MIRDAX_TRY(Drain());
+    return CheckGood(offset, length);
+  }
+
+  // kIo when the medium has refused one of these bytes: what was read there is not what was stored,
+  // and what was stored there is lost.
+  Status CheckGood(uint64_t offset, uint64_t length) const {
+    if (!bad().Overlaps(offset, length)) [[likely]]
+      return {};
+    return Fail(ErrorCode::kIo, "the medium refuses {} (asked for {} bytes at {})",
+                DescribeBad(offset, length), length, offset);
   }
 
   uint64_t size() noexcept { return memory().size(); }
@@ -70,6 +87,10 @@ class Region {
   const T& As(uint64_t offset) {
     return *reinterpret_cast<const T*>(At(offset, sizeof(T)));
   }
+
+ private:
+  // "4096 bytes at 81920": the first bad range that holds one of these bytes.
+  std::string DescribeBad(uint64_t offset, uint64_t length) const;
 };
 
 }  // namespace mirdax

@@ -23,7 +23,9 @@ ShadowRegion::ShadowRegion(Mapping view, Mapping pool, Granularity granularity,
       pool_(std::move(pool)),
       half_(half_seed.has_value()),
       owed_(kLineSize, 0),
-      coin_(static_cast<uint32_t>(half_seed.value_or(0) * 0x9e3779b97f4a7c15U >> 32U)) {}
+      coin_(static_cast<uint32_t>(half_seed.value_or(0) * 0x9e3779b97f4a7c15U >> 32U)) {
+  bad_ranges().AlsoWatch(pool_.bytes());
+}
 
 void ShadowRegion::Write(uint64_t offset, std::span<const std::byte> bytes) {
   Copy(offset, bytes);

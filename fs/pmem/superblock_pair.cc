@@ -26,11 +26,12 @@ Result<Geometry> GeometryFor(const Superblock& superblock, uint64_t region_size)
 Result<SuperblockPair> SuperblockPair::Load(Region& region) {
   if (region.size() < kDynamicAreaOffset)
     return Fail(ErrorCode::kCorrupt, "{} bytes are too few for a pool", region.size());
-  MIRDAX_ASSIGN(const SuperblockChoice choice,
-                ChooseSuperblock(SlotBytes(region, 0), SlotBytes(region, 1)));
+  const auto choice = ChooseSuperblock(SlotBytes(region, 0), SlotBytes(region, 1));
+  MIRDAX_TRY(region.CheckGood(kSuperblockOffset, 2 * kBlockSize));  // it may be the newer one
+  if (!choice) return Fail(choice.error());
   SuperblockPair pair;
-  pair.current_ = choice.superblock;
-  pair.slot_ = choice.slot;
+  pair.current_ = choice->superblock;
+  pair.slot_ = choice->slot;
   MIRDAX_ASSIGN(pair.geometry_, GeometryFor(pair.current_, region.size()));
   return pair;
 }

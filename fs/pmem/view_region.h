@@ -15,8 +15,11 @@ namespace mirdax {
 // Threads: as Region says.
 class ViewRegion final : public MappedRegion {
  public:
-  ViewRegion(Mapping mapping, Granularity granularity)
-      : MappedRegion(mapping.bytes(), granularity), mapping_(std::move(mapping)) {}
+  // `bad`: what was refused when the memory was copied from a pool.
+  ViewRegion(Mapping mapping, Granularity granularity, std::span<const BadRange> bad = {})
+      : MappedRegion(mapping.bytes(), granularity), mapping_(std::move(mapping)) {
+    for (const BadRange& range : bad) bad_ranges().Add(range);
+  }
 
   void Write(uint64_t offset, std::span<const std::byte> bytes) override { Copy(offset, bytes); }
   void Stream(uint64_t offset, std::span<const std::byte> bytes) override { Copy(offset, bytes); }

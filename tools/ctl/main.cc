@@ -61,6 +61,7 @@ int RunPromote(const std::string& path, bool force) {
 
 int main(int argc, char** argv) {
   using namespace mirdax::ctl;
+  mirdax::BadRanges::InstallHandler();
   CLI::App app("Administers mirdax mounts, mirrors and pools.", "mirdax");
   app.set_version_flag("-V,--version", "mirdax (mirdax) " MIRDAX_VERSION);
   app.require_subcommand(1);

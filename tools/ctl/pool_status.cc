@@ -47,6 +47,8 @@ Result<std::string> PoolStatus(const std::string& path) {
   const PrivateBlock block = (*store)->Get();
   const EpochId epoch = CurrentEpoch(block);
   const Lsn commit = region.As<CommitLine>(kCommitLineOffset).commit;
+  if (const Status good = region.CheckGood(kCommitLineOffset, kLineSize); !good)
+    return Fail(good.error().code, "{}: {}", path, good.error().message);
   const Json document{
       {"kind", "pool"},
       {"pool", path},

@@ -72,6 +72,7 @@ const Json& ListOf(const Json& document, const char* key) {
 bool Healthy(const Json& document) {
   const Json& mirrors = ListOf(document, "mirrors");
   return Field(document, "state") == "consistent" && !IsTrue(document, "shut_down") &&
+         ListOf(document, "bad_ranges").empty() &&
          std::all_of(mirrors.begin(), mirrors.end(),
                      [](const Json& mirror) { return Field(mirror, "state") == "in-sync"; });
 }
@@ -130,6 +131,14 @@ Result<RenderedStatus> RenderStatus(const std::string& document_text) {
   };
   if (const Json& mirrors = ListOf(document, "mirrors"); !mirrors.empty()) {
     status.text += "mirrors:\n" + Table(mirrors, kMirrorColumns);
+  }
+  constexpr std::array kBadColumns{
+      Column{"OFFSET", "offset"},
+      Column{"LENGTH", "length"},
+      Column{"HOLDS", "holds"},
+  };
+  if (const Json& bad = ListOf(document, "bad_ranges"); !bad.empty()) {
+    status.text += "bytes that the medium refuses:\n" + Table(bad, kBadColumns);
   }
   constexpr std::array kPeerColumns{
       Column{"ADDRESS", "address"},

@@ -89,6 +89,7 @@ int Run(const Arguments& arguments) {
     fmt::print(stderr, "dump.mirdax: {}\n", ErrorText(arguments.pool, error));
     return kFailed;
   };
+  BadRanges::InstallHandler();
   PoolOptions options;
   options.access = PoolAccess::kSnapshot;
   // Raw, since damaged pools are what dump is for.
@@ -102,11 +103,15 @@ int Run(const Arguments& arguments) {
   if (arguments.replay) {
     if (const Status status = dumper.Replay(); !status) return fail(status.error());
   }
+  Region& region = (*pool)->region();
   if (arguments.what == "all") {
-    const Status status = DumpAll(dumper, arguments);
+    Status status = DumpAll(dumper, arguments);
+    if (status) status = region.CheckGood(0, region.size());
     return status ? kOk : fail(status.error());
   }
   const Result<Json> json = DumpOne(dumper, arguments);
+  // Zeros that were read instead are not for showing.
+  if (const Status good = region.CheckGood(0, region.size()); !good) return fail(good.error());
   if (!json) return fail(json.error());
   Print(*json, arguments.json);
   const bool pair = arguments.what == "superblock" || arguments.what == "private";

@@ -56,7 +56,12 @@ Status Recognise(CheckContext& context) {
 Result<FsckReport> CheckPool(Region& region, const CheckOptions& options) {
   FsckReport report;
   CheckContext context(region, options, report);
-  MIRDAX_TRY(Recognise(context));
+  const Status recognised = Recognise(context);
+  // Without a superblock there is nothing to find.
+  if (!recognised) {
+    MIRDAX_TRY(region.CheckGood(kSuperblockOffset, kPrivateBlockOffset));
+    return Fail(recognised.error());
+  }
   bool complete = true;
   for (const Phase& phase : kPhases) {
     context.Progress(phase.name, 0, 1);
@@ -64,6 +69,13 @@ Result<FsckReport> CheckPool(Region& region, const CheckOptions& options) {
       complete = false;
       break;
     }
+  }
+  for (const BadRange& bad : region.bad().List()) {
+    context.Add(FindingCode::kMediumBad,
+                fmt::format("the medium refuses {} bytes at {} of the pool; they were taken for "
+                            "zeros, so other findings may come of that",
+                            bad.range.length, bad.range.offset),
+                0, bad.range.offset / kBlockSize);
   }
   report.contents_checked = complete;
   if (complete && options.paths && !report.findings.kept().empty()) ResolvePaths(context);

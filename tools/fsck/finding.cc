@@ -59,13 +59,14 @@ constexpr std::array kTable{
     CodeInfo{kBlockLeaked, "block-leaked", kE, "freeing the blocks"},
     CodeInfo{kBlockNotMarked, "block-not-marked", kE, "marking the blocks in use"},
     CodeInfo{kBitmapBad, "bitmap-bad", kE, "setting the bits"},
+    CodeInfo{kMediumBad, "medium-bad", kE, "filling this copy again from another one"},
 };
 
 constexpr bool TableIsInOrder() {
   for (size_t i = 0; i < kTable.size(); ++i) {
     if (static_cast<size_t>(kTable[i].code) != i) return false;
   }
-  return kTable.size() == static_cast<size_t>(kBitmapBad) + 1;
+  return kTable.size() == static_cast<size_t>(kMediumBad) + 1;
 }
 static_assert(TableIsInOrder());
 

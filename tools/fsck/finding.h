@@ -74,6 +74,7 @@ enum class FindingCode : uint8_t {
   kBlockLeaked,
   kBlockNotMarked,
   kBitmapBad,
+  kMediumBad,
 };
 
 struct CodeInfo {
@@ -111,7 +112,7 @@ class Findings {
   uint64_t count(FindingCode code) const noexcept { return counts_[static_cast<size_t>(code)]; }
 
  private:
-  static constexpr size_t kCodes = static_cast<size_t>(FindingCode::kBitmapBad) + 1;
+  static constexpr size_t kCodes = static_cast<size_t>(FindingCode::kMediumBad) + 1;
 
   std::vector<Finding> kept_;
   std::array<uint64_t, kCodes> counts_{};

@@ -39,6 +39,7 @@ int Fail(const std::string& pool, const Error& error) {
 }
 
 int Run(const Arguments& arguments) {
+  BadRanges::InstallHandler();
   PoolOptions pool_options;
   pool_options.access = PoolAccess::kSnapshot;
   // Raw, since a pool whose superblock is damaged is what fsck is for.

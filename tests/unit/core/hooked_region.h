@@ -19,6 +19,7 @@ class HookedRegion final : public Region {
 
   std::span<std::byte> memory() noexcept override { return region_->memory(); }
   Granularity granularity() const noexcept override { return region_->granularity(); }
+  const BadRanges& bad() const noexcept override { return region_->bad(); }
   void Write(uint64_t offset, std::span<const std::byte> bytes) override {
     Call();
     region_->Write(offset, bytes);

@@ -62,6 +62,20 @@ TEST(StatusDocument, SaysWhatScriptsRelyOn) {
   EXPECT_EQ(mirror["since"], "1970-01-01T23:59:59Z");
 }
 
+TEST(StatusDocument, SaysWhatTheMediumHasRefused) {
+  MountReport report = Sample();
+  EXPECT_TRUE(json::parse(RenderStatus(report))["bad_ranges"].empty());
+  report.volume.bad.assign(1000, BadRange{{81920, 4096}, false});
+  report.volume.bad[1] = BadRange{{4096, 8192}, true};
+  const json bad = json::parse(RenderStatus(report))["bad_ranges"];
+  ASSERT_EQ(bad.size(), 32U);
+  EXPECT_EQ(bad[0]["offset"], 4096);
+  EXPECT_EQ(bad[0]["length"], 8192);
+  EXPECT_EQ(bad[0]["holds"], "metadata");
+  EXPECT_EQ(bad[1]["offset"], 81920);
+  EXPECT_EQ(bad[1]["holds"], "file data");
+}
+
 TEST(StatusDocument, AMemberWithoutAConnectionIsNotHidden) {
   MountReport report = Sample();
   report.mirrors[0].copy_uuid = "01000000-0000-0000-0000-000000000000";

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "fs/pmem/private_store.h"
+#include "tests/support/poison.h"
 #include "tests/support/pool_image.h"
 #include "tools/fsck/owners.h"
 #include "tools/fsck/render.h"
@@ -55,6 +56,26 @@ TEST(Fsck, CheckingACleanPoolChangesNoByteOfIt) {
   const std::vector<std::byte> before(memory.begin(), memory.end());
   ASSERT_TRUE(CheckPool(image.region()));
   EXPECT_TRUE(std::equal(before.begin(), before.end(), memory.begin()));
+}
+
+TEST(Fsck, WhatTheMediumRefusesIsAFindingThatSaysWhere) {
+  PoolImage image;
+  image.AddSample();
+  const test::Poison poison(image.region(), image.geometry().inode_bitmap.offset);
+  const auto report = CheckPool(image.region());
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_FALSE(report->clean());
+  ASSERT_EQ(report->findings.count(FindingCode::kMediumBad), 1U);
+  EXPECT_THAT(Explain(*report), testing::HasSubstr(std::to_string(poison.offset())));
+}
+
+TEST(Fsck, ARefusedSuperblockIsAnErrorThatSaysWhere) {
+  PoolImage image;
+  const test::Poison first(image.region(), kSuperblockOffset);
+  const test::Poison second(image.region(), kSuperblockOffset + kBlockSize);
+  const auto report = CheckPool(image.region());
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::kIo);
 }
 
 TEST(Fsck, ACopyThatIsBeingFilledIsNotClean) {

@@ -148,6 +148,7 @@ TEST(RenderStatus, AnEjectedMirrorAFillAndAShutdownAreDegraded) {
   for (const char* text :
        {R"({"kind":"mount","state":"consistent","mirrors":[{"state":"ejected"}]})",
         R"({"kind":"mirror","state":"filling"})", R"({"kind":"mirror","state":"blank"})",
+        R"({"kind":"mount","state":"consistent","bad_ranges":[{"offset":8192,"length":4096}]})",
         R"({"kind":"mount","state":"consistent","shut_down":true})"}) {
     const auto status = RenderStatus(text);
     ASSERT_TRUE(status) << text;
