@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "fs/base/mutant.h"
+
 namespace mirdax {
 namespace {
 
@@ -56,9 +58,10 @@ class Copier {
     ForEachRun(blocks, geometry_.data_blocks, [&](uint64_t first, uint64_t count) {
       CopyData({geometry_.data.offset + first * kBlockSize, count * kBlockSize});
     });
+    if (Mutated(Mutant::kFillLosesRun) && !batch_.empty()) batch_.pop_back();
     SendBatch();
     link_.FinishFill(epoch_);
-    link_.AwaitAnswers();
+    if (!Mutated(Mutant::kFillNotAwaited)) link_.AwaitAnswers();
     return !link_.failure();
   }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "fs/base/mutant.h"
+
 namespace mirdax {
 namespace {
 
@@ -90,7 +92,8 @@ Status Membership::Change(std::vector<MirrorLink*>& in_sync) {
     epochs.members.assign(members.begin(), members.end());
     const size_t before = in_sync.size();
     for (auto link = in_sync.begin(); link != in_sync.end();) {
-      Status told = (*link)->SetEpoch(epochs);
+      Status told;
+      if (!Mutated(Mutant::kSurvivorsNotTold)) told = (*link)->SetEpoch(epochs);
       if (told) {
         ++link;
         continue;

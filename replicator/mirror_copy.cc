@@ -9,6 +9,7 @@
 #include <new>
 
 #include "fs/base/check.h"
+#include "fs/base/mutant.h"
 #include "fs/core/replay.h"
 #include "fs/format/checksums.h"
 #include "fs/format/superblock.h"
@@ -126,6 +127,7 @@ Status MirrorCopy::RequireAttached(SessionId session, const EpochRecord& epochs)
 
 Status MirrorCopy::CheckEpochs(const PrivateBlock& block, const AttachRequest& request) {
   const EpochId theirs = request.epochs.history.back().epoch;
+  if (Mutated(Mutant::kOldPrimaryLetIn)) return {};
   switch (CompareEpochs(HistoryOf(block), request.epochs.history)) {
     case EpochRelation::kNone:
     case EpochRelation::kSame:
@@ -206,7 +208,8 @@ Result<CopyInfo> MirrorCopy::SetEpoch(SessionId session, const EpochRecord& epoc
       (relation != EpochRelation::kSame && relation != EpochRelation::kBehind))
     return Fail(ErrorCode::kStale, "epoch {} does not follow this mirror's {}",
                 ToString(epochs.history.back().epoch), ToString(CurrentEpoch(block)));
-  MIRDAX_TRY(private_store_.Update([&](PrivateBlock& next) { StoreEpochs(epochs, next); }));
+  if (!Mutated(Mutant::kMirrorEpochNotStored))
+    MIRDAX_TRY(private_store_.Update([&](PrivateBlock& next) { StoreEpochs(epochs, next); }));
   const MutexLock state(state_mutex_);
   epoch_ = fence_ = epochs.history.back().epoch;
   return InfoLocked();
@@ -237,6 +240,7 @@ Result<CopyInfo> MirrorCopy::BeginFill(SessionId session, const FillRequest& req
   target_.reset();
   const MutexLock apply(apply_mutex_);  // what is half applied is about to be replaced
   MIRDAX_TRY(private_store_.Update([&](PrivateBlock& next) {
+    if (Mutated(Mutant::kFillNotAnnounced)) return;
     next.state = CopyState::kFilling;
     next.set_uuid = superblock.set_uuid;
     next.clean = 0;
@@ -266,17 +270,21 @@ Result<CopyInfo> MirrorCopy::EndFill(SessionId session, const FillRequest& reque
   }
   if (request.commit % kLineSize != 0)
     return Fail(ErrorCode::kInvalid, "the commit word {} is not aligned", request.commit);
+  const auto become_consistent = [&] {
+    return private_store_.Update([&](PrivateBlock& next) {
+      next.state = CopyState::kConsistent;
+      next.tail = request.commit;
+      StoreEpochs(request.epochs, next);
+    });
+  };
+  if (Mutated(Mutant::kFillEndsFirst)) MIRDAX_TRY(become_consistent());
   // The bytes were drained by the data connection's thread, answer by answer.
   region_.Store64(kCommitLineOffset, request.commit);
   MIRDAX_TRY(region_.Persist(kCommitLineOffset, kLineSize));
   Superblock superblock = request.superblock;
   superblock.incompat &= ~kIncompatBlank;
   MIRDAX_TRY(pool_.StoreSuperblock(superblock));
-  MIRDAX_TRY(private_store_.Update([&](PrivateBlock& next) {  // I5: the last step
-    next.state = CopyState::kConsistent;
-    next.tail = request.commit;
-    StoreEpochs(request.epochs, next);
-  }));
+  MIRDAX_TRY(become_consistent());  // I5: the last step
   spdlog::info("fill has ended: this copy is consistent at LSN {}", request.commit);
   const MutexLock state(state_mutex_);
   filling_ = false;
@@ -357,17 +365,20 @@ Status MirrorCopy::Store(const DataRequest& request) {
       rest = rest.subspan(range.length);
     } else if (header.type == DataType::kFillZero) {
       ZeroBlocks(region_, {range.offset, range.length});
-    } else {
+    } else if (!Mutated(Mutant::kMirrorRangesNotFlushed)) {
       region_.Flush(range.offset, range.length);
     }
     MIRDAX_TRY(region_.CheckGood(range.offset, range.length));  // else it did not arrive
     bytes += range.length;
   }
   if ((header.flags & kDataLast) == 0 && bytes < kDrainBytes) return {};
-  MIRDAX_TRY(region_.Drain());  // I1: data and record first
-  if (header.to == header.from || (header.flags & kDataLast) == 0) return {};
+  const bool publishes = header.to != header.from && (header.flags & kDataLast) != 0;
+  if (Mutated(Mutant::kMirrorDataNotDrained) && !publishes) return {};
+  if (!Mutated(Mutant::kMirrorWordFirst)) MIRDAX_TRY(region_.Drain());  // I1: data, record first
+  if (!publishes) return {};
   region_.Store64(kCommitLineOffset, header.to);
-  MIRDAX_TRY(region_.Persist(kCommitLineOffset, kLineSize));
+  if (!Mutated(Mutant::kMirrorWordNotFlushed))
+    MIRDAX_TRY(region_.Persist(kCommitLineOffset, kLineSize));
   commit_ = header.to;
   if (commit_ - tail_ >= geometry_.journal.length / kApplyShare) work_.NotifyAll();
   return {};
@@ -392,7 +403,8 @@ std::optional<DataReply> MirrorCopy::TryOnData(SessionId session,
   }
   const uint64_t sequence = request->header.sequence;
   const auto answer = [&](DataStatus status) MIRDAX_REQUIRES(state_mutex_) {
-    return MakeDataReply(sequence, status, commit_, tail_);
+    const bool early = Mutated(Mutant::kMirrorTailIsCommit);
+    return MakeDataReply(sequence, status, commit_, early ? commit_ : tail_);
   };
   if (request->header.epoch != epoch_) return answer(DataStatus::kStale);
   if (!error_.empty()) return answer(DataStatus::kFailed);
@@ -437,11 +449,20 @@ Status MirrorCopy::Apply() {
     from = tail_;
     to = commit_;  // I2
   }
+  Lsn end = to;
+  if (Mutated(Mutant::kMirrorAppliesAhead)) {
+    const auto next = ReadRecord(region_, geometry, to, from + geometry.journal.length);
+    if (next) end += next->header.length;
+  }
+  const auto store_tail = [&] {
+    return private_store_.Update([&](PrivateBlock& next) { next.tail = to; });
+  };
+  if (Mutated(Mutant::kMirrorTailFirst)) MIRDAX_TRY(store_tail());
   Status status = {};
-  if (auto replayed = ReplayJournal(region_, geometry, from, to); !replayed)
+  if (auto replayed = ReplayJournal(region_, geometry, from, end); !replayed)
     status = Fail(std::move(replayed).error());
-  else
-    status = private_store_.Update([&](PrivateBlock& next) { next.tail = to; });
+  else if (!Mutated(Mutant::kMirrorTailNotStored))
+    status = store_tail();
   const MutexLock state(state_mutex_);
   if (status) {
     tail_ = to;  // I6

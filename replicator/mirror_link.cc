@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <new>
 
+#include "fs/base/mutant.h"
 #include "replicator/bytes.h"
 #include "replicator/handshake.h"
 
@@ -225,12 +226,15 @@ void MirrorLink::Post(const ReplicationBatch& batch, EpochId epoch, Region& regi
 void MirrorLink::TryPost(const ReplicationBatch& batch, EpochId epoch, Region& region,
                          const Geometry& geometry) {
   message_.Begin(DataType::kSync);
-  for (const PoolRange& range : batch.data)
+  std::span<const PoolRange> data = batch.data;
+  if (Mutated(Mutant::kPushLosesRange) && !data.empty()) data = data.first(data.size() - 1);
+  for (const PoolRange& range : data)
     if (!AddRange(range, epoch, region, batch.from, batch.to)) return;
   const uint64_t size = geometry.journal.length;
   for (Lsn lsn = batch.from; lsn < batch.to;) {
     const uint64_t position = lsn % size;
     const uint64_t length = std::min(batch.to - lsn, size - position);
+    if (Mutated(Mutant::kPushLosesWrap) && lsn != batch.from) break;
     if (!AddRange({geometry.journal.offset + position, length}, epoch, region, batch.from,
                   batch.to))
       return;

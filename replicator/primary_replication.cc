@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "fs/base/memory_reserve.h"
+#include "fs/base/mutant.h"
 #include "replicator/fabric/fabric_dialer.h"
 #include "replicator/fabric/fabric_objects.h"
 #include "replicator/primary_impl.h"
@@ -38,7 +39,14 @@ void PrimaryReplication::Impl::OpenGate() {
 void PrimaryReplication::Impl::Post(const ReplicationBatch& batch) {
   CloseGate();
   if (ended_) return;
-  for (MirrorLink* link : InSync()) link->Post(batch, epoch_, region_, geometry_);
+  for (MirrorLink* link : InSync()) {
+    ReplicationBatch rest = batch;
+    if (Mutated(Mutant::kPushJournalFirst)) {
+      link->Post({.data = {}, .from = batch.from, .to = batch.to}, epoch_, region_, geometry_);
+      rest.from = batch.to;
+    }
+    link->Post(rest, epoch_, region_, geometry_);
+  }
   // No mirror's fault: they stay on the list, and hold all that was acknowledged.
   if (Status readable = CheckReadable(batch, region_); !readable)
     (void)End(std::move(readable).error());
@@ -46,7 +54,11 @@ void PrimaryReplication::Impl::Post(const ReplicationBatch& batch) {
 
 bool PrimaryReplication::Impl::CollectAll(const std::vector<MirrorLink*>& links) {
   bool all = true;
-  for (MirrorLink* link : links) all = link->Collect() && all;
+  for (MirrorLink* link : links) {
+    if (Mutated(Mutant::kAnswersNotAwaited)) break;
+    all = link->Collect() && all;
+    if (Mutated(Mutant::kFirstAnswerCounts)) break;
+  }
   return all;
 }
 
@@ -121,6 +133,7 @@ Status PrimaryReplication::Impl::EjectFailed() {
   if (failed.empty()) return {};
   // Cut first: not a byte goes to them under the new epoch.
   for (MirrorLink* link : failed) Eject(*link, link->failure()->message);
+  if (Mutated(Mutant::kListNotChanged)) return {};
   const std::vector<MirrorLink*> before = survivors;
   Status status = membership_.Change(survivors);
   if (!status) return End(std::move(status).error());

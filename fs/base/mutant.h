@@ -65,11 +65,40 @@ namespace mirdax {
   X(PoisonedStore, "F6", "a store that the medium refused counts as one that it took")  \
   X(PoisonCommitted, "F6", "what was read in place of refused metadata is committed")
 
+// Those of replication, which show in crash images of mirrors: X(Name, "rule", the scenario of
+// tests/crash/set_recording.h that is most likely to show it, "what is broken").
+#define MIRDAX_MIRROR_MUTANT_LIST(X)                                                               \
+  X(PushLosesRange, "R1", kSteady, "the last data range of a batch is not pushed")                 \
+  X(PushLosesWrap, "R1", kSteady, "the part of a record behind the wrap is not pushed")            \
+  X(PushJournalFirst, "R1", kSteady, "records are pushed and published before their data")         \
+  X(MirrorWordFirst, "R1", kSteady, "a mirror publishes before data and record are durable")       \
+  X(MirrorRangesNotFlushed, "R1", kSteady, "a mirror does not flush what was written one-sidedly") \
+  X(MirrorWordNotFlushed, "R5", kSteady, "a mirror answers before its commit word is durable")     \
+  X(MirrorDataNotDrained, "R5", kSteady, "a mirror answers before data alone is durable")          \
+  X(AnswersNotAwaited, "R5", kSteady, "a sync is acknowledged before the mirrors have answered")   \
+  X(FirstAnswerCounts, "R5", kLost, "a sync is acknowledged when the first mirror has answered")   \
+  X(ListNotChanged, "R5", kLost, "a sync is acknowledged before a lost mirror has left the list")  \
+  X(SurvivorsNotTold, "R5", kLost, "the list changes without the mirrors that stay being told")    \
+  X(MirrorEpochNotStored, "R6", kLost, "a mirror confirms an epoch that it has not made durable")  \
+  X(OldPrimaryLetIn, "R6", kFenced, "a mirror attaches a primary of an epoch that is over")        \
+  X(PromoteBeforeEpoch, "R6", kSteady, "a promoted copy is a primary before its epoch is durable") \
+  X(MirrorAppliesAhead, "R3", kSteady, "a mirror applies records above its commit word")           \
+  X(MirrorTailFirst, "R3", kSteady, "a mirror's tail is durable before its home is")               \
+  X(MirrorTailNotStored, "R2", kLazy, "a mirror reports a tail that it has not made durable")      \
+  X(MirrorTailIsCommit, "R2", kLazy, "a mirror reports as applied what it has only committed")     \
+  X(RingOverMirrorTail, "R2", kLazy, "journal space is reused that a mirror has not applied")      \
+  X(ReuseOverMirrorTail, "R2", kLazy, "freed blocks are reusable before a mirror has applied it")  \
+  X(FillNotAnnounced, "R7", kBack, "a mirror does not say durably that it is being filled")        \
+  X(FillEndsFirst, "R7", kBack, "a mirror calls itself consistent before its fill is durable")     \
+  X(FillNotAwaited, "R7", kBack, "a fill ends before the mirror has stored all of it")             \
+  X(FillPromotable, "R7", kBack, "a copy that is being filled can be promoted")                    \
+  X(FillLosesRun, "R8", kBack, "the last blocks in use are left out of a fill")
+
 enum class Mutant : uint8_t {
   kNone,
-#define MIRDAX_MUTANT_ENUM(name, rule, text) k##name,
+#define MIRDAX_MUTANT_ENUM(name, ...) k##name,
   MIRDAX_MUTANT_LIST(MIRDAX_MUTANT_ENUM) MIRDAX_CLIENT_MUTANT_LIST(MIRDAX_MUTANT_ENUM)
-      MIRDAX_FAULT_MUTANT_LIST(MIRDAX_MUTANT_ENUM)
+      MIRDAX_FAULT_MUTANT_LIST(MIRDAX_MUTANT_ENUM) MIRDAX_MIRROR_MUTANT_LIST(MIRDAX_MUTANT_ENUM)
 #undef MIRDAX_MUTANT_ENUM
 };
 

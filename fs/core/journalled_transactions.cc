@@ -426,7 +426,9 @@ Lsn JournalledTransactions::StableLsn() const {
   return std::min(tail_, sink_.applied());
 }
 
-uint64_t JournalledTransactions::UsedBytes() const { return end_ - StableLsn(); }
+uint64_t JournalledTransactions::UsedBytes() const {
+  return end_ - (Mutated(Mutant::kRingOverMirrorTail) ? tail_ : StableLsn());
+}
 
 void JournalledTransactions::OnStable(std::function<void(TxId)> callback) {
   MutexLock lock(stable_mutex_);
@@ -438,7 +440,8 @@ void JournalledTransactions::NotifyStable() {
   TxId id = 0;
   {
     MutexLock lock(mutex_);
-    const Lsn stable = Mutated(Mutant::kReuseAtCommit) ? commit_ : StableLsn();
+    Lsn stable = Mutated(Mutant::kReuseAtCommit) ? commit_ : StableLsn();
+    if (Mutated(Mutant::kReuseOverMirrorTail)) stable = tail_;
     while (!unstable_.empty() && unstable_.front().second <= stable) {
       id = unstable_.front().first;
       unstable_.pop_front();

@@ -188,8 +188,12 @@ Status Run::CheckStale() {
   mounted_.reset();
   MIRDAX_ASSIGN(mounted_, MountedImage::Open(set_.primary().region()));
   MIRDAX_TRY(mounted_->Recover());
-  if (replicas_.Connect(*mounted_, 1, true))  // nothing but the epoch speaks against it
+  const auto again = replicas_.Connect(*mounted_, 1, true);
+  if (again)
     return Fail(ErrorCode::kCorrupt, "the mirror of a promoted copy lets its old primary in");
+  if (again.error().code != ErrorCode::kStale)
+    return Fail(ErrorCode::kCorrupt, "an old primary is refused, but not for its epoch: {}",
+                again.error().message);
   return {};
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tools/ctl/promote.h"
 
+#include "fs/base/mutant.h"
 #include "fs/core/recovery.h"
 
 namespace mirdax::ctl {
@@ -28,7 +29,7 @@ Status CheckPromotable(const Pool& pool, const PrivateBlock& block, bool force) 
                 "--force neither; promote another copy",
                 pool.path());
   }
-  if (block.state != CopyState::kConsistent && !force) {
+  if (block.state != CopyState::kConsistent && !force && !Mutated(Mutant::kFillPromotable)) {
     return Fail(ErrorCode::kInvalid,
                 "{}: was being filled and is not complete; promote another copy, or let the "
                 "primary fill this one; only if every other copy is lost, --force makes a primary "
@@ -52,6 +53,8 @@ Result<PromoteReport> Promote(Pool& pool, PrivateStore& private_store, bool forc
   report.forced = block.state != CopyState::kConsistent;
   const uint64_t id = random.Next64();
   const int64_t now = clock.Now().seconds;
+  if (Mutated(Mutant::kPromoteBeforeEpoch))
+    MIRDAX_TRY(private_store.Update([](PrivateBlock& next) { next.role = Role::kPrimary; }));
   MIRDAX_TRY(private_store.Update([&](PrivateBlock& next) {
     BeginEpoch(next, id, recovered.to, now);
     next.role = Role::kPrimary;
