@@ -15,6 +15,17 @@ namespace {
 // come within the timeout.
 constexpr uint32_t kMaxWrittenBytes = 16U << 20;
 
+// A provider that copies bytes itself would send what is put in place of a page that is refused: so
+// each page is met before. (That stops the filesystem, be it file data or not: a commit is under
+// way that cannot be finished.)
+void LoadPages(std::span<const std::byte> bytes) {
+  const auto load = [](const std::byte& byte) {
+    static_cast<void>(*static_cast<const volatile std::byte*>(&byte));
+  };
+  for (size_t at = 0; at < bytes.size(); at += kBlockSize) load(bytes[at]);
+  load(bytes.back());
+}
+
 const char* StateName(MirrorLink::State state) {
   switch (state) {
     case MirrorLink::State::kConnecting:
@@ -178,15 +189,11 @@ bool MirrorLink::IsReadable(const PoolRange& range, const Region& region) {
 }
 
 bool MirrorLink::AddInline(const PoolRange& range, Region& region) {
-  {
-    const FileDataAccess access;  // whatever it is, nothing but the check below depends on it
-    message_.AddInline(range.offset, {region.At(range.offset, range.length), range.length});
-  }
+  message_.AddInline(range.offset, {region.At(range.offset, range.length), range.length});
   return IsReadable(range, region);
 }
 
 bool MirrorLink::AddRange(const PoolRange& range, EpochId epoch, Region& region, Lsn from, Lsn to) {
-  if (!IsReadable(range, region)) return false;
   if (range.length <= data_->inline_limit()) {
     if (!message_.Fits(range.length)) {
       if (!SendMessage(epoch, from, to, false)) return false;
@@ -198,6 +205,8 @@ bool MirrorLink::AddRange(const PoolRange& range, EpochId epoch, Region& region,
     const auto length =
         static_cast<uint32_t>(std::min<uint64_t>(range.length - done, kMaxWrittenBytes));
     const uint64_t offset = range.offset + done;
+    LoadPages({region.At(offset, length), length});
+    if (!IsReadable({offset, length}, region)) return false;
     if (Status status = data_->Write(offset, {region.At(offset, length), length}, StepDeadline());
         !status) {
       GiveUp(std::move(status).error());

@@ -52,7 +52,7 @@ namespace mirdax {
   X(FoundNotHeld, "R2", "a free run is found in one step and taken in another")             \
   X(QuarantineEndsEarly, "R2", "freed blocks are reusable when the commit before is stable")
 
-// Those that show only when something fails: rules F1..F4 of tests/crash/fault_run.h.
+// Those that show only when something fails: rules F1..F6 of tests/crash/fault_run.h.
 #define MIRDAX_FAULT_MUTANT_LIST(X)                                                     \
   X(DrainErrorIgnored, "F3", "a drain that failed counts as one that succeeded")        \
   X(FailedCommitForgotten, "F4", "the sync after one that failed succeeds")             \

@@ -16,13 +16,19 @@ Result<std::unique_ptr<Volume>> Volume::Mount(Pool& pool, PrivateStore& private_
                                               const VolumeOptions& options) {
   (void)random;
   MemoryReserve::Install();
-  try {
+  const auto mount = [&]() -> Result<std::unique_ptr<Volume>> {
     // Nothing to do when the caller has recovered the pool before it connected the mirrors.
     MIRDAX_TRY(RecoverPool(pool, private_store));
     MIRDAX_ASSIGN(auto context, VolumeContext::Open(pool, private_store, sink, clock, options));
     auto volume = std::make_unique<MountedVolume>(std::move(context));
     MIRDAX_TRY(volume->Begin());
     return volume;
+  };
+  try {
+    auto mounted = mount();
+    // Whatever else went wrong may come of that.
+    if (pool.region().bad().in_metadata() != 0) return Fail(DescribeLoss(pool.region().bad()));
+    return mounted;
   } catch (const std::bad_alloc&) {
     return Fail(ErrorCode::kNoMemory);
   }
@@ -79,7 +85,6 @@ Status MountedVolume::Begin() {
     ++block.mount_count;
   }));
   MIRDAX_TRY(reaper_.ReapAllAtMount());
-  MIRDAX_TRY(context_->CheckMetadata());
   if (context_->options.background) syncer_.Start();
   return {};
 }

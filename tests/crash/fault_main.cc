@@ -272,7 +272,7 @@ int main(int argc, char** argv) {
   using mirdax::crash::FaultKind;
   mirdax::crash::Arguments arguments;
   std::vector<std::string> names;
-  CLI::App app("Makes each allocation, each request for space and each drain fail in turn.",
+  CLI::App app("Makes each allocation, request for space, drain and page of the pool fail in turn.",
                "fault_loops");
   app.add_option("--run", arguments.run, "workload files, or folders of them (*.txt)");
   app.add_option("--systematic", arguments.systematic, "all sequences of 1 or 2 operations")
@@ -281,8 +281,8 @@ int main(int argc, char** argv) {
   app.add_option("--mirrors", arguments.mirrors, "with so many mirrors (0)")
       ->check(CLI::Range(0, 4));
   app.add_option("--fault", names,
-                 "only these: memory, space, drain; with mirrors also push, answer, cut, request, "
-                 "hang-up, refusal, mirror-drain");
+                 "only these: memory, space, drain, poison; with mirrors also push, answer, cut, "
+                 "request, hang-up, refusal, mirror-drain, mirror-poison");
   app.add_option("--at", arguments.at, "only at this chance");
   app.add_flag("--lasting", arguments.lasting, "... and from then on");
   app.add_option("--every", arguments.every, "only every n-th instance (1)")

@@ -8,6 +8,7 @@
 #include "tests/crash/faulty_dialer.h"
 #include "tests/crash/manual_pages.h"
 #include "tests/crash/observation.h"
+#include "tests/crash/poison_trap.h"
 #include "tests/crash/replica_set.h"
 #include "tests/crash/working_volume.h"
 #include "tools/fsck/check.h"
@@ -37,6 +38,13 @@ struct FaultRun::Attempt {
   // Does one more operation, and compares answer and state with the model (F1, F2).
   Status Do(Operation operation, bool scarce);
   Status Shows(const State& state, std::string_view when);
+  // After a poison has struck: an error, where it is needed; else what Shows() wants.
+  Status ShowsUnlessRefused(const State& state, std::string_view when);
+  bool poisoned() const {
+    return faults.plan().kind == FaultKind::kPoison && outcome.operation != 0;
+  }
+  // The pages of these can be refused. To be taken away before the regions' levels end.
+  void SetTraps(ShapedPool& pool, MirroredPool* set);
   // As a power cut would find it.
   void Unmount() {
     executor.reset();
@@ -54,6 +62,7 @@ struct FaultRun::Attempt {
   std::optional<WorkingVolume> volume;
   std::optional<Executor> executor;
   ImageRegion* region = nullptr;
+  std::vector<std::unique_ptr<PoisonTrap>> traps;
   Recording recording{.history = History(State()), .log = {}, .spans = {}};
   std::vector<uint64_t> chances;  // by operation
 };
@@ -78,6 +87,33 @@ Status FaultRun::Attempt::Shows(const State& state, std::string_view when) {
     }
   }
   return {};
+}
+
+Status FaultRun::Attempt::ShowsUnlessRefused(const State& state, std::string_view when) {
+  if (!poisoned()) return Shows(state, when);
+  // What is stopped shows what it will, but none of it is there after the next mount.
+  if (outcome.stopped) return {};
+  Status shown = Shows(state, when);
+  if (!shown && shown.error().code == ErrorCode::kIo) return {};
+  return shown;
+}
+
+void FaultRun::Attempt::SetTraps(ShapedPool& pool, MirroredPool* set) {
+  if (faults.plan().kind == FaultKind::kPoison)
+    traps.push_back(std::make_unique<PoisonTrap>(pool.region(), faults));
+  for (size_t i = 0; faults.plan().kind == FaultKind::kMirrorPoison && set != nullptr &&
+                     i < set->mirrors().size();
+       ++i)
+    traps.push_back(std::make_unique<PoisonTrap>(*set->mirrors()[i], faults));
+  if (traps.empty()) return;
+  faults.OnWork([this](bool busy) {
+    for (const auto& trap : traps) {
+      if (busy)
+        trap->Arm();
+      else
+        trap->Disarm();
+    }
+  });
 }
 
 Status FaultRun::Attempt::Do(Operation operation, bool scarce) {
@@ -109,7 +145,8 @@ Status FaultRun::Attempt::Do(Operation operation, bool scarce) {
   if (struck && !answer && IsOfMirrors(faults.plan().kind)) {
     return wrong(fmt::format("failed of what happened to a mirror: {}", answer.error().message));
   }
-  if (stopped && !outcome.stopped && faults.plan().kind != FaultKind::kDrain) {
+  if (stopped && !outcome.stopped && faults.plan().kind != FaultKind::kDrain &&
+      faults.plan().kind != FaultKind::kPoison) {
     return wrong(fmt::format("stopped the filesystem: {}", answer ? "" : answer.error().message));
   }
   outcome.stopped = stopped;
@@ -119,11 +156,11 @@ Status FaultRun::Attempt::Do(Operation operation, bool scarce) {
     const bool synced = !stopped || ScopeOf(operation) != SyncScope::kNothing;
     (void)history.Add(operation, answer.has_value(), SecondsAt(index), synced);
     if (outcome.operation == 0) return {};
-    return Shows(history.After(index),
-                 fmt::format("after operation {} ({})", index, PrintOperation(operation)));
+    return ShowsUnlessRefused(history.After(index), fmt::format("after operation {} ({})", index,
+                                                                PrintOperation(operation)));
   }
   const bool excused = (scarce && answered == ErrorCode::kNoSpace) ||
-                       (stopped && answered == ErrorCode::kShutdown) || struck;
+                       (stopped && answered == ErrorCode::kShutdown) || struck || poisoned();
   if (!excused || !answered) {
     return wrong(fmt::format("answered {} ({}), the model says {}", CodeName(answered),
                              answer ? "" : answer.error().message, CodeName(wanted)));
@@ -134,10 +171,16 @@ Status FaultRun::Attempt::Do(Operation operation, bool scarce) {
     return wrong(fmt::format("failed with {} ({}), which its manual page does not have",
                              CodeName(answered), answer.error().message));
   }
+  // What stops cannot be asked whether all but the sync was done: then it may be there, or not.
+  const bool opens = operation.kind == OpKind::kOpen || operation.kind == OpKind::kTmpfile;
+  if (poisoned() && stopped && !wanted && !opens && MayBeDoneAndFail(operation, always_synced)) {
+    (void)history.Add(operation, true, SecondsAt(index), false);
+    return {};
+  }
   // It failed of the fault: nothing has changed, or all but a sync was done.
-  const Status unchanged = Shows(history.After(index - 1), "after it failed");
+  const Status unchanged = ShowsUnlessRefused(history.After(index - 1), "after it failed");
   if (!unchanged && !wanted && MayBeDoneAndFail(operation, always_synced)) {
-    if (Shows(after, "")) {
+    if (ShowsUnlessRefused(after, "")) {
       (void)history.Add(operation, true, SecondsAt(index), false);
       return {};
     }
@@ -169,6 +212,8 @@ Status FaultRun::Try(Attempt& attempt) {
     const bool struck_before = attempt.outcome.operation != 0;
     MIRDAX_TRY(attempt.Do(operation, pool_.shape().scarce()));
     if (!struck_before && attempt.outcome.operation != 0) MIRDAX_TRY(CheckMirrors(attempt));
+    // All others fail, or have nothing to do.
+    if (attempt.poisoned() && attempt.outcome.stopped) break;
   }
   attempt.faults.Lift();
   return {};
@@ -186,6 +231,8 @@ Result<std::unique_ptr<ReplicationSink>> FaultRun::Connect(Attempt& attempt,
 // F5
 Status FaultRun::CheckMirrors(Attempt& attempt) {
   if (set_ == nullptr) return {};
+  if (attempt.faults.plan().kind == FaultKind::kMirrorPoison)
+    for (const auto& trap : attempt.traps) trap->Cure();
   const PrivateBlock list = attempt.mounted->private_store().Get();
   std::vector<EpochId> epochs;
   for (const EpochEntry& entry : HistoryOf(list)) epochs.push_back(entry.epoch);
@@ -234,7 +281,7 @@ Status FaultRun::Recover(Attempt& attempt) {
     // What the volume had no room for is not there to be written to.
     MIRDAX_TRY(attempt.Do(operation, scarce));
   }
-  if (attempt.outcome.stopped) return {};
+  if (attempt.outcome.stopped || attempt.poisoned()) return {};
   Volume& volume = attempt.mounted->volume();
   if (const uint64_t bytes = volume.GetStatus().pending_bytes; bytes != 0) {
     return Fail(ErrorCode::kCorrupt, "{} bytes are unsynced after everything was synced", bytes);
@@ -242,6 +289,33 @@ Status FaultRun::Recover(Attempt& attempt) {
   MIRDAX_ASSIGN(const Observation seen, Observe(volume));
   if (const auto leak = SpaceDiffers(seen)) return Fail(ErrorCode::kCorrupt, "{}", *leak);
   return attempt.Do({.kind = OpKind::kUnmount}, scarce);
+}
+
+// F6, of another mount, in a level of its own: all that was stored has reached the medium, but for
+// what it refused.
+Status FaultRun::MountRefused(Attempt& attempt) {
+  const auto try_it = [&]() -> Status {
+    MIRDAX_ASSIGN(const auto mounted, MountedImage::Open(pool_.region()));
+    MIRDAX_TRY(mounted->Recover());
+    MIRDAX_TRY(mounted->Mount(attempt.always_synced));
+    Volume& volume = mounted->volume();
+    // The first look finds what a kernel would find; nobody gets these bytes.
+    MIRDAX_TRY(Observe(volume));
+    MIRDAX_ASSIGN(const Observation seen, Observe(volume));
+    const uint32_t last = attempt.recording.history.size();
+    const auto bad = Oracle(attempt.recording.history).Judge(seen, {last, last});
+    if (bad && !volume.GetStatus().shut_down) return Fail(ErrorCode::kInvalid, "{}", *bad);
+    MIRDAX_TRY(volume.MakeDirectory(kRootIno, "fault-probe", 0755, {}));
+    return volume.SyncAll();
+  };
+  const Status tried = try_it();
+  if (tried || tried.error().code == ErrorCode::kNoSpace ||
+      tried.error().code == ErrorCode::kExists)
+    return {};
+  const bool clear = ToErrno(tried.error().code) == EIO && !tried.error().message.empty();
+  if (clear || tried.error().code == ErrorCode::kShutdown) return {};
+  return Fail(ErrorCode::kCorrupt, "mounted on a medium that refuses bytes: {} ({})",
+              ErrorCodeName(tried.error().code), tried.error().message);
 }
 
 // F3, and what a failed sync left must have become durable (F4).
@@ -299,6 +373,7 @@ class FaultRun::Seams {
 // The part of a run before the last crash images.
 Status FaultRun::Live(Attempt& attempt) {
   const Seams seams(pool_, set_, attempt.faults);
+  attempt.SetTraps(pool_, set_);
   ImageRegion& region = pool_.region();
   region.StartLog();
   Status done = Try(attempt);
@@ -307,7 +382,7 @@ Status FaultRun::Live(Attempt& attempt) {
   outcome.strikes = attempt.faults.strikes();
   if (done && outcome.strikes != 0) done = Recover(attempt);
   if (done && outcome.strikes != 0) done = CheckMirrors(attempt);
-  if (done && outcome.strikes != 0 && !outcome.stopped) {
+  if (done && outcome.strikes != 0 && !outcome.stopped && !attempt.poisoned()) {
     fsck::CheckOptions options;
     options.paths = false;
     const auto report = fsck::CheckPool(region, options);
@@ -317,6 +392,13 @@ Status FaultRun::Live(Attempt& attempt) {
   }
   attempt.Unmount();
   attempt.recording.log = region.TakeLog();
+  if (done && attempt.poisoned()) {
+    region.Begin();
+    for (const auto& trap : attempt.traps) trap->RefuseAgain();
+    done = MountRefused(attempt);
+    region.Undo();
+  }
+  attempt.traps.clear();
   return done;
 }
 
@@ -333,8 +415,10 @@ Result<std::vector<uint64_t>> FaultRun::CountChances(const Workload& workload, F
   Attempt attempt(workload, {.kind = kind, .at = ~uint64_t{0}, .lasting = false});
   attempt.region = &pool_.region();
   const Seams seams(pool_, set_, attempt.faults);
+  attempt.SetTraps(pool_, set_);
   const Status done = Try(attempt);
   attempt.Unmount();
+  attempt.traps.clear();
   MIRDAX_TRY(done);
   return std::move(attempt.chances);
 }

@@ -41,6 +41,11 @@ struct FaultOutcome {
 //     operation that was struck has returned, and at the end, each mirror can be promoted, and has
 //     what the oracle allows: if the primary still lists it in sync, all that was acknowledged.
 //
+//  F6 where the medium refuses a page: from then on an operation may fail with EIO, and the
+//     filesystem stop where it may have been metadata; but nothing that is shown, and nothing that
+//     a power cut leaves once the medium gives everything again, comes of what was not read or not
+//     taken. Mounted while it still refuses: a clear error, or F1 again.
+//
 // Threads: one at a time.
 class FaultRun {
  public:
@@ -64,6 +69,7 @@ class FaultRun {
   Status Recover(Attempt& attempt);
   Result<std::unique_ptr<ReplicationSink>> Connect(Attempt& attempt, MountedImage& primary);
   Status CheckMirrors(Attempt& attempt);
+  Status MountRefused(Attempt& attempt);
   Status CheckCuts(Attempt& attempt, const Workload& workload);
 
   ShapedPool& pool_;

@@ -136,6 +136,23 @@ TEST_F(FaultRunTest, AnUnlinkedFileThatCouldNotBeFreedIsFreedAtTheNextTick) {
   EXPECT_EQ(Loop(Lines("open B/g @o\nunlink B/g\nclose @o\n"), FaultKind::kMemory), "no violation");
 }
 
+TEST_F(FaultRunTest, AMediumThatRefusesFileDataStopsNothing) {
+  const Workload workload = Lines("write A/f 4000 3000 1\nmmap-store f 100 50 1\n");
+  const uint64_t chances = Chances(workload, FaultKind::kPoison);
+  uint64_t went_on = 0;
+  for (uint64_t at = 1; at <= chances; ++at) {
+    const FaultOutcome outcome = Run(workload, {FaultKind::kPoison, at, false});
+    EXPECT_EQ(outcome.violation, "") << at;
+    if (!outcome.stopped) ++went_on;
+  }
+  EXPECT_GT(went_on, 1U);
+  EXPECT_LT(went_on, chances);  // the others met metadata
+}
+
+TEST_F(FaultRunTest, AMountThatMeetsARefusedRootInodeSaysSo) {
+  EXPECT_EQ(Loop(Lines("chmod / 0700\ntick\n"), FaultKind::kPoison), "no violation");
+}
+
 TEST(ManualPages, SayWhichCallMayFailOfWhat) {
   EXPECT_TRUE(MayFailWith({.kind = OpKind::kMkdir}, ErrorCode::kNoSpace));
   EXPECT_FALSE(MayFailWith({.kind = OpKind::kUnlink}, ErrorCode::kNoSpace));
@@ -171,6 +188,15 @@ TEST_F(FaultMutantTest, AWrongErrnoIsSeen) {
 TEST_F(FaultMutantTest, ALostSyncIsSeen) {
   EXPECT_THAT(LoopOf(Mutant::kDrainErrorIgnored, "append f 100 0\nfsync f\n", FaultKind::kDrain),
               HasSubstr("power cut"));
+}
+
+TEST_F(FaultMutantTest, ZerosInPlaceOfRefusedBytesAreSeen) {
+  EXPECT_THAT(LoopOf(Mutant::kPoisonShown, "mmap-store f 100 50 1\nfsync f\n", FaultKind::kPoison),
+              testing::Not("no violation"));
+  EXPECT_THAT(LoopOf(Mutant::kPoisonedStore, "write A/f 100 50 1\nfsync A/f\n", FaultKind::kPoison),
+              testing::Not("no violation"));
+  EXPECT_THAT(LoopOf(Mutant::kPoisonCommitted, "mkdir A/n 0700\nfsyncdir A\n", FaultKind::kPoison),
+              testing::Not("no violation"));
 }
 
 TEST_F(FaultMutantTest, ASyncThatSucceedsAfterOneThatFailedIsSeen) {

@@ -18,6 +18,8 @@ std::string_view FaultName(FaultKind kind) noexcept {
       return "space";
     case FaultKind::kDrain:
       return "drain";
+    case FaultKind::kPoison:
+      return "poison";
     case FaultKind::kPush:
       return "push";
     case FaultKind::kAnswer:
@@ -32,6 +34,8 @@ std::string_view FaultName(FaultKind kind) noexcept {
       return "refusal";
     case FaultKind::kMirrorDrain:
       return "mirror-drain";
+    case FaultKind::kMirrorPoison:
+      return "mirror-poison";
   }
   return "unknown";
 }
@@ -60,13 +64,15 @@ Faults::Aside::Aside() noexcept : before_(at_work) { at_work = nullptr; }
 Faults::Aside::~Aside() { at_work = before_; }
 
 Faults::Work::Work(Faults& faults, bool busy) noexcept : faults_(faults), before_(faults.at_work_) {
-  faults_.at_work_ = busy;
-  at_work = busy ? &faults_ : nullptr;
+  Set(busy);
 }
 
-Faults::Work::~Work() {
-  faults_.at_work_ = before_;
-  at_work = before_ ? &faults_ : nullptr;
+Faults::Work::~Work() { Set(before_); }
+
+void Faults::Work::Set(bool busy) noexcept {
+  if (faults_.on_work_ && busy != faults_.at_work_ && !faults_.lifted_) faults_.on_work_(busy);
+  faults_.at_work_ = busy;
+  at_work = busy ? &faults_ : nullptr;
 }
 
 }  // namespace mirdax::crash

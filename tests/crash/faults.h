@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace mirdax::crash {
 
@@ -13,19 +15,21 @@ enum class FaultKind : uint8_t {
   kMemory,  // operator new finds no memory
   kSpace,   // no block, or no inode, is given out
   kDrain,   // a drain of the region fails: what it covered is not durable
+  kPoison,  // the medium refuses a page (poison_trap.h), until it is cured
   // With mirrors only (faulty_dialer.h):
-  kPush,         // a post to a data connection fails: it is gone
-  kAnswer,       // an answer on one is lost: the mirror falls silent
-  kCut,          // the connection is gone instead of the answer
-  kRequest,      // a control message is lost
-  kHangUp,       // the control connection is gone
-  kRefusal,      // a control message is answered with an error
-  kMirrorDrain,  // a drain of a mirror's region fails
+  kPush,          // a post to a data connection fails: it is gone
+  kAnswer,        // an answer on one is lost: the mirror falls silent
+  kCut,           // the connection is gone instead of the answer
+  kRequest,       // a control message is lost
+  kHangUp,        // the control connection is gone
+  kRefusal,       // a control message is answered with an error
+  kMirrorDrain,   // a drain of a mirror's region fails
+  kMirrorPoison,  // a mirror's medium refuses a page
 };
 inline constexpr FaultKind kFaultKinds[] = {
-    FaultKind::kMemory,  FaultKind::kSpace,      FaultKind::kDrain,   FaultKind::kPush,
-    FaultKind::kAnswer,  FaultKind::kCut,        FaultKind::kRequest, FaultKind::kHangUp,
-    FaultKind::kRefusal, FaultKind::kMirrorDrain};
+    FaultKind::kMemory, FaultKind::kSpace,   FaultKind::kDrain,       FaultKind::kPoison,
+    FaultKind::kPush,   FaultKind::kAnswer,  FaultKind::kCut,         FaultKind::kRequest,
+    FaultKind::kHangUp, FaultKind::kRefusal, FaultKind::kMirrorDrain, FaultKind::kMirrorPoison};
 // Whether it strikes on the way to a mirror, or in it: then no operation may fail.
 constexpr bool IsOfMirrors(FaultKind kind) noexcept { return kind >= FaultKind::kPush; }
 std::string_view FaultName(FaultKind kind) noexcept;  // "memory"
@@ -50,6 +54,8 @@ class Faults {
 
   // A place where `kind` could strike. True: it does.
   bool Strikes(FaultKind kind) noexcept;
+  // Called when the product begins to be at work, and when it is not any more.
+  void OnWork(std::function<void(bool)> callback) { on_work_ = std::move(callback); }
   // The cause is gone: nothing strikes any more.
   void Lift() noexcept { lifted_ = true; }
 
@@ -69,6 +75,8 @@ class Faults {
     Work& operator=(const Work&) = delete;
 
    private:
+    void Set(bool busy) noexcept;
+
     Faults& faults_;
     const bool before_;
   };
@@ -93,6 +101,7 @@ class Faults {
 
  private:
   const FaultPlan plan_;
+  std::function<void(bool)> on_work_;
   bool at_work_ = false;
   bool lifted_ = false;
   uint64_t chances_ = 0;

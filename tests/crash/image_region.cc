@@ -112,6 +112,18 @@ void ImageRegion::Log(RegionEvent::Kind kind, uint64_t offset, uint64_t length,
       .failed = failed});
 }
 
+void ImageRegion::LogTaken(RegionEvent::Kind kind, uint64_t offset, uint64_t length,
+                           std::span<const std::byte> bytes) {
+  if (!bad().any()) return Log(kind, offset, length, bytes);
+  const uint64_t end = offset + length;
+  for (uint64_t at = offset; at < end;) {
+    const uint64_t next = std::min(end, (at / kBlockSize + 1) * kBlockSize);
+    const auto part = bytes.empty() ? bytes : bytes.subspan(at - offset, next - at);
+    if (!bad().Overlaps(at, next - at)) Log(kind, at, next - at, part);
+    at = next;
+  }
+}
+
 void ImageRegion::StartLog(uint64_t* events) {
   logging_ = true;
   own_events_ = 0;
@@ -132,28 +144,28 @@ void ImageRegion::Write(uint64_t offset, std::span<const std::byte> bytes) {
   Step();
   Save(offset, bytes.size());
   Copy(offset, bytes);
-  Log(RegionEvent::Kind::kWrite, offset, bytes.size(), bytes);
+  LogTaken(RegionEvent::Kind::kWrite, offset, bytes.size(), bytes);
 }
 
 void ImageRegion::Stream(uint64_t offset, std::span<const std::byte> bytes) {
   Step();
   Save(offset, bytes.size());
   Copy(offset, bytes);
-  Log(RegionEvent::Kind::kStream, offset, bytes.size(), bytes);
+  LogTaken(RegionEvent::Kind::kStream, offset, bytes.size(), bytes);
 }
 
 void ImageRegion::StreamZeros(uint64_t offset, uint64_t length) {
   Step();
   Save(offset, length);
   Zero(offset, length);
-  Log(RegionEvent::Kind::kStreamZeros, offset, length, {});
+  LogTaken(RegionEvent::Kind::kStreamZeros, offset, length, {});
 }
 
 void ImageRegion::Store64(uint64_t offset, uint64_t value) {
   Step();
   Save(offset, sizeof(value));
   CopyWord(offset, value);
-  Log(RegionEvent::Kind::kStore64, offset, sizeof(value), std::as_bytes(std::span(&value, 1)));
+  LogTaken(RegionEvent::Kind::kStore64, offset, sizeof(value), std::as_bytes(std::span(&value, 1)));
 }
 
 void ImageRegion::Flush(uint64_t offset, uint64_t length) {

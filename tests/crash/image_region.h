@@ -45,6 +45,11 @@ class ImageRegion final : public MappedRegion {
   // A line as the medium would have it: in no log.
   void Put(uint64_t offset, Line line);
 
+  // The level's end brings back what is there now, whatever happens to it without a store.
+  void Keep(uint64_t offset, uint64_t length) { Save(offset, length); }
+  // The medium gives everything again.
+  void ForgetBad() { bad_ranges().ForgetAll(); }
+
   void Begin();  // a level
   void Undo();   // every store since the matching Begin(). REQUIRES: there is a level.
 
@@ -75,6 +80,9 @@ class ImageRegion final : public MappedRegion {
   void Save(uint64_t offset, uint64_t length);
   void Log(RegionEvent::Kind kind, uint64_t offset, uint64_t length,
            std::span<const std::byte> bytes, bool failed = false);
+  // Of a store: without what the medium did not take.
+  void LogTaken(RegionEvent::Kind kind, uint64_t offset, uint64_t length,
+                std::span<const std::byte> bytes);
   Line LineAt(uint64_t number) const;
 
   const Mapping mapping_;

@@ -130,10 +130,11 @@ std::optional<Sighting> MutantHunt::WithMirrors(Scenario likely) {
   return std::nullopt;
 }
 
-std::optional<Sighting> MutantHunt::WithFaults() {
+std::optional<Sighting> MutantHunt::WithFaults(std::string_view rule) {
   const auto try_all = [&](const Workload& workload) -> std::optional<Sighting> {
     FaultRun run(*ground_.pools.at(workload.shape).alone, stats_);
     for (const FaultKind kind : kFaultKinds) {
+      if ((rule == "F6") != (kind == FaultKind::kPoison)) continue;
       const auto chances = run.CountChances(workload, kind);
       for (const bool lasting : {false, true}) {
         for (uint64_t at = 1; chances && at <= chances->back(); ++at) {

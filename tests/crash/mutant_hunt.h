@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/crash/explorer.h"
@@ -50,7 +51,7 @@ class MutantHunt {
   std::optional<Sighting> Alone();  // the primary's crash images
   std::optional<Sighting> WithClients();
   std::optional<Sighting> WithMirrors(Scenario likely);
-  std::optional<Sighting> WithFaults();
+  std::optional<Sighting> WithFaults(std::string_view rule);  // F6: of poison; else all others
 
   std::string Effort() const;  // so far, for people
 

@@ -62,7 +62,7 @@ std::optional<Sighting> Hunt(const MutantInfo& info, MutantHunt& hunt) {
     case ShownBy::kClients:
       return hunt.WithClients();
     case ShownBy::kFaults:
-      return hunt.WithFaults();
+      return hunt.WithFaults(info.rule);
     case ShownBy::kMirrors:
       return hunt.WithMirrors(info.scenario);
   }

@@ -26,6 +26,7 @@ Status See(Volume& volume, Ino ino, SeenNode& node) {
   node.bytes.reserve(node.attributes.size);
   return volume.Read(ino, 0, node.attributes.size,
                      [&node](std::span<const std::span<const std::byte>> spans) {
+                       const FileDataAccess access;
                        for (const auto span : spans) {
                          node.bytes.append(reinterpret_cast<const char*>(span.data()), span.size());
                        }

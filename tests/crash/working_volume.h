@@ -101,11 +101,22 @@ class WorkingVolume final : public Volume {
   }
 
   Status Read(Ino ino, uint64_t offset, uint64_t length, const Reply& reply) override {
+    bool refused = false;
     const Reply aside = [&](std::span<const std::span<const std::byte>> spans) {
+      // As the kernel does, which answers the reader itself when it is refused a byte.
+      const uint64_t strikes = faults_.strikes();
+      if (faults_.plan().kind == FaultKind::kPoison)
+        for (const std::span<const std::byte> span : spans) FindBad(span);
+      if (faults_.strikes() != strikes) {
+        refused = true;
+        return;
+      }
       const Faults::Work pause(faults_, false);
       reply(spans);
     };
-    return Do<Status>([&] { return real_.Read(ino, offset, length, aside); });
+    const Status done = Do<Status>([&] { return real_.Read(ino, offset, length, aside); });
+    if (refused) return Fail(ErrorCode::kIo, "refused to the kernel");
+    return done;
   }
   Result<uint64_t> Write(Ino ino, uint64_t offset, std::span<const std::byte> bytes) override {
     return Do<Result<uint64_t>>([&] { return real_.Write(ino, offset, bytes); });

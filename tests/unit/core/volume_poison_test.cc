@@ -228,6 +228,17 @@ TEST_F(VolumeMetadataPoison, InTheBitmapOfBlocksFailsTheMount) {
   AfterACut(poison);
 }
 
+TEST_F(VolumeMetadataPoison, InTheRootInodeFailsTheMountAndSaysWhere) {
+  ASSERT_TRUE(world_.volume().Unmount());
+  Poison poison(world_.recorder(), world_.pool().geometry().InodeOffset(kRootIno));
+  const Status mounted = world_.TryMount();
+  ASSERT_FALSE(mounted);
+  EXPECT_EQ(mounted.error().code, ErrorCode::kIo);
+  EXPECT_NE(mounted.error().message.find(std::to_string(poison.offset())), std::string::npos)
+      << mounted.error().message;
+  AfterACut(poison);
+}
+
 TEST_F(VolumeMetadataPoison, InTheJournalFailsTheRecovery) {
   const Ino other = world_.Create(kRootIno, "other");
   ASSERT_TRUE(world_.volume().Fsync(other, false));
