@@ -35,15 +35,27 @@ namespace mirdax {
 
 namespace internal {
 
-// Locks of threads with a schedule: nobody ever blocks in the kernel.
+// Threads with a schedule never block in the kernel.
 template <typename TryLock>
-void LockInTurn(const void* lock, const TryLock& try_lock) {
+void LockInTurn(const void* name, const TryLock& try_lock) {
   thread_schedule->Step();
-  while (!try_lock()) thread_schedule->Await(lock, ThreadSchedule::Obstacle::kLock);
+  while (!try_lock()) thread_schedule->Await(name, ThreadSchedule::Obstacle::kLock);
 }
-inline void UnlockedInTurn(const void* lock) {
-  thread_schedule->Released(lock);
-  thread_schedule->Step();
+template <typename Lock, typename TryLock>
+void Acquire(const void* name, const Lock& lock, const TryLock& try_lock) {
+  if (thread_schedule == nullptr) [[likely]] {
+    lock();
+  } else {
+    LockInTurn(name, try_lock);
+  }
+}
+template <typename Unlock>
+void Release(const void* name, const Unlock& unlock) {
+  unlock();
+  if (thread_schedule != nullptr) [[unlikely]] {
+    thread_schedule->Released(name);
+    thread_schedule->Step();
+  }
 }
 
 }  // namespace internal
@@ -51,16 +63,11 @@ inline void UnlockedInTurn(const void* lock) {
 class MIRDAX_CAPABILITY("mutex") Mutex {
  public:
   void lock() MIRDAX_ACQUIRE() {
-    if (thread_schedule == nullptr) [[likely]] {
-      mutex_.lock();
-    } else {
-      internal::LockInTurn(this, [this] { return mutex_.try_lock(); });
-    }
+    internal::Acquire(
+        this, [this] { mutex_.lock(); }, [this] { return mutex_.try_lock(); });
   }
   void unlock() MIRDAX_RELEASE() {
-    mutex_.unlock();
-    if (thread_schedule != nullptr) [[unlikely]]
-      internal::UnlockedInTurn(this);
+    internal::Release(this, [this] { mutex_.unlock(); });
   }
   bool try_lock() MIRDAX_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
 
@@ -72,29 +79,19 @@ class MIRDAX_CAPABILITY("mutex") Mutex {
 class MIRDAX_CAPABILITY("shared_mutex") SharedMutex {
  public:
   void lock() MIRDAX_ACQUIRE() {
-    if (thread_schedule == nullptr) [[likely]] {
-      mutex_.lock();
-    } else {
-      internal::LockInTurn(this, [this] { return mutex_.try_lock(); });
-    }
+    internal::Acquire(
+        this, [this] { mutex_.lock(); }, [this] { return mutex_.try_lock(); });
   }
   void unlock() MIRDAX_RELEASE() {
-    mutex_.unlock();
-    if (thread_schedule != nullptr) [[unlikely]]
-      internal::UnlockedInTurn(this);
+    internal::Release(this, [this] { mutex_.unlock(); });
   }
   bool try_lock() MIRDAX_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
   void lock_shared() MIRDAX_ACQUIRE_SHARED() {
-    if (thread_schedule == nullptr) [[likely]] {
-      mutex_.lock_shared();
-    } else {
-      internal::LockInTurn(this, [this] { return mutex_.try_lock_shared(); });
-    }
+    internal::Acquire(
+        this, [this] { mutex_.lock_shared(); }, [this] { return mutex_.try_lock_shared(); });
   }
   void unlock_shared() MIRDAX_RELEASE_SHARED() {
-    mutex_.unlock_shared();
-    if (thread_schedule != nullptr) [[unlikely]]
-      internal::UnlockedInTurn(this);
+    internal::Release(this, [this] { mutex_.unlock_shared(); });
   }
 
  private:

@@ -18,11 +18,6 @@ class ExplorerTest : public testing::Test {
     MIRDAX_CHECK(pool.has_value());
     pool_ = std::move(*pool);
   }
-  static Workload Lines(std::string_view text) {
-    auto workload = ParseWorkload(text);
-    MIRDAX_CHECK(workload.has_value());
-    return std::move(*workload);
-  }
   std::string Explore(const Workload& workload, const Recording* recording = nullptr,
                       ExploreOptions options = {}) {
     Explorer explorer(*pool_, distinct_, stats_, nullptr);

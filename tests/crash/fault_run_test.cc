@@ -28,11 +28,6 @@ class FaultRunTest : public testing::Test {
     }
     return *pool;
   }
-  static Workload Lines(std::string_view text) {
-    auto workload = ParseWorkload(text);
-    MIRDAX_CHECK(workload.has_value());
-    return std::move(*workload);
-  }
   FaultOutcome Run(const Workload& workload, const FaultPlan& plan) {
     return FaultRun(Pool(workload.shape), stats_).Run(workload, plan);
   }

@@ -14,12 +14,6 @@ namespace {
 
 using testing::HasSubstr;
 
-Workload Lines(std::string_view text) {
-  auto workload = ParseWorkload(text);
-  MIRDAX_CHECK(workload.has_value());
-  return std::move(*workload);
-}
-
 class InterleavedRunTest : public testing::Test {
  protected:
   InterleavedRunTest() {

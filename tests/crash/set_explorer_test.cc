@@ -12,12 +12,6 @@ namespace {
 
 using testing::HasSubstr;
 
-Workload Lines(std::string_view text) {
-  auto workload = ParseWorkload(text);
-  MIRDAX_CHECK(workload.has_value());
-  return std::move(*workload);
-}
-
 class SetTest : public testing::Test {
  protected:
   explicit SetTest(size_t mirrors) {

@@ -10,27 +10,22 @@
 namespace mirdax::crash {
 namespace {
 
-std::vector<Operation> Lines(std::string_view text) {
-  Result<Workload> workload = ParseWorkload(text);
-  MIRDAX_CHECK(workload.has_value());
-  return std::move(workload->operations);
-}
-
 std::vector<Operation> Names() {
   return Lines(
-      "mkdir A 0755\n"
-      "mkdir B 0755\n"
-      "mkdir A/d 0755\n"
-      "mkdir B/e 0755\n"
-      "create A/f 0644\n"
-      "write A/f 0 9000 1001\n"
-      "setxattr A/f user.a 40 1002\n"
-      "symlink A/l target\n"
-      "create B/g 0600\n"
-      "write B/g 0 100 1003\n"
-      "create f 0644\n"
-      "write f 0 6000 1004\n"
-      "syncall\n");
+             "mkdir A 0755\n"
+             "mkdir B 0755\n"
+             "mkdir A/d 0755\n"
+             "mkdir B/e 0755\n"
+             "create A/f 0644\n"
+             "write A/f 0 9000 1001\n"
+             "setxattr A/f user.a 40 1002\n"
+             "symlink A/l target\n"
+             "create B/g 0600\n"
+             "write B/g 0 100 1003\n"
+             "create f 0644\n"
+             "write f 0 6000 1004\n"
+             "syncall\n")
+      .operations;
 }
 
 Shape Plain() {
@@ -107,13 +102,13 @@ Shape Quarantine() {
               .what = "most free blocks and inodes wait for a checkpoint",
               .build = Names(),
               .prelude = {}};
-  for (auto& op : Lines("create q0 0600\nwrite q0 0 24576 1010\n"
-                        "create q1 0600\nwrite q1 0 24576 1011\nsyncall\n")) {
-    shape.build.push_back(op);
-  }
+  const Workload more = Lines(
+      "create q0 0600\nwrite q0 0 24576 1010\n"
+      "create q1 0600\nwrite q1 0 24576 1011\nsyncall\n");
+  shape.build.insert(shape.build.end(), more.operations.begin(), more.operations.end());
   shape.inode_count = 16;
   shape.blocks_left = 2;
-  shape.prelude = Lines("unlink q0\nunlink q1\nsyncall\n");
+  shape.prelude = Lines("unlink q0\nunlink q1\nsyncall\n").operations;
   return shape;
 }
 

@@ -416,6 +416,12 @@ Result<Workload> ParseWorkload(std::string_view text) {
   return workload;
 }
 
+Workload Lines(std::string_view text) {
+  Result<Workload> workload = ParseWorkload(text);
+  MIRDAX_CHECK(workload.has_value());
+  return std::move(*workload);
+}
+
 std::string PrintOperation(const Operation& operation) {
   const Rule& rule = RuleOf(operation.kind);
   std::string line;

@@ -111,6 +111,8 @@ inline constexpr unsigned kMostClients = 9;
 // Errors: kInvalid; the message says the line and what is wrong with it.
 Result<Operation> ParseOperation(std::string_view line);
 Result<Workload> ParseWorkload(std::string_view text);
+// A workload that stands in the source. REQUIRES: it parses.
+Workload Lines(std::string_view text);
 // REQUIRES: no empty path. Parse*(Print*(x)) is x.
 std::string PrintOperation(const Operation& operation);
 std::string PrintWorkload(const Workload& workload);
