@@ -236,6 +236,8 @@ Result<CopyInfo> MirrorCopy::BeginFill(SessionId session, const FillRequest& req
   MIRDAX_TRY(RequireAttached(session, request.epochs));
   const Superblock& superblock = request.superblock;
   MIRDAX_ASSIGN(const Geometry geometry, CheckFill(superblock));
+  if (request.commit % kLineSize != 0)
+    return Fail(ErrorCode::kInvalid, "the commit word {} is not aligned", request.commit);
   if (target_ != nullptr) target_->Close();
   target_.reset();
   const MutexLock apply(apply_mutex_);  // what is half applied is about to be replaced
@@ -244,8 +246,11 @@ Result<CopyInfo> MirrorCopy::BeginFill(SessionId session, const FillRequest& req
     next.state = CopyState::kFilling;
     next.set_uuid = superblock.set_uuid;
     next.clean = 0;
+    next.tail = request.commit;
     StoreEpochs(request.epochs, next);
   }));
+  region_.Store64(kCommitLineOffset, request.commit);
+  MIRDAX_TRY(region_.Persist(kCommitLineOffset, kLineSize));
   spdlog::info("fill begins: this copy cannot be promoted until it has ended");
   const MutexLock state(state_mutex_);
   filling_ = true;
@@ -253,7 +258,7 @@ Result<CopyInfo> MirrorCopy::BeginFill(SessionId session, const FillRequest& req
   consistent_ = false;
   geometry_ = geometry;
   epoch_ = fence_ = request.epochs.history.back().epoch;
-  commit_ = tail_ = apply_to_ = 0;
+  commit_ = tail_ = apply_to_ = request.commit;
   error_.clear();
   return InfoLocked();
 }
@@ -267,20 +272,18 @@ Result<CopyInfo> MirrorCopy::EndFill(SessionId session, const FillRequest& reque
     if (!filling_) return Fail(ErrorCode::kInvalid, "no fill has begun");
     if (std::memcmp(&fill_, &request.superblock, sizeof(fill_)) != 0)
       return Fail(ErrorCode::kInvalid, "the fill began with another superblock");
+    if (request.commit != commit_)
+      return Fail(ErrorCode::kInvalid, "the fill ends at commit word {}, this copy is at {}",
+                  request.commit, commit_);
   }
-  if (request.commit % kLineSize != 0)
-    return Fail(ErrorCode::kInvalid, "the commit word {} is not aligned", request.commit);
   const auto become_consistent = [&] {
     return private_store_.Update([&](PrivateBlock& next) {
       next.state = CopyState::kConsistent;
-      next.tail = request.commit;
       StoreEpochs(request.epochs, next);
     });
   };
   if (Mutated(Mutant::kFillEndsFirst)) MIRDAX_TRY(become_consistent());
   // The bytes were drained by the data connection's thread, answer by answer.
-  region_.Store64(kCommitLineOffset, request.commit);
-  MIRDAX_TRY(region_.Persist(kCommitLineOffset, kLineSize));
   Superblock superblock = request.superblock;
   superblock.incompat &= ~kIncompatBlank;
   MIRDAX_TRY(pool_.StoreSuperblock(superblock));
@@ -289,7 +292,6 @@ Result<CopyInfo> MirrorCopy::EndFill(SessionId session, const FillRequest& reque
   const MutexLock state(state_mutex_);
   filling_ = false;
   consistent_ = true;
-  commit_ = tail_ = request.commit;
   epoch_ = fence_ = request.epochs.history.back().epoch;
   return InfoLocked();
 }
@@ -337,17 +339,13 @@ Status MirrorCopy::CheckRequest(const DataRequest& request) const {
     return Fail(ErrorCode::kInvalid, "message {} where {} was expected", header.sequence,
                 attached_.sequence + 1);
   const bool aligned = header.from % kLineSize == 0 && header.to % kLineSize == 0;
-  if (filling_) {
-    if (header.from != header.to)
-      return Fail(ErrorCode::kInvalid, "a journal record arrived while this copy is being filled");
-  } else if (!consistent_) {
+  if (!filling_ && !consistent_)
     return Fail(ErrorCode::kInvalid, "this copy is not consistent and not being filled");
-  } else if (header.from != commit_ || header.to < header.from || !aligned ||
-             header.to - tail_ > geometry_.journal.length) {
+  if (header.from != commit_ || header.to < header.from || !aligned ||
+      header.to - tail_ > geometry_.journal.length)
     return Fail(ErrorCode::kInvalid,
                 "journal bytes {} to {} do not follow commit word {} (tail {}, journal of {})",
                 header.from, header.to, commit_, tail_, geometry_.journal.length);
-  }
   for (const DataRange& range : request.ranges)
     if (!Allowed(header, range))
       return Fail(ErrorCode::kInvalid, "a push of {} bytes at offset {} is outside its window",
@@ -424,7 +422,7 @@ std::optional<DataReply> MirrorCopy::TryOnData(SessionId session,
 void MirrorCopy::AwaitApplyWork(std::chrono::milliseconds max_wait) {
   const MutexLock state(state_mutex_);
   const auto due = [&]() MIRDAX_REQUIRES(state_mutex_) {
-    if (!consistent_ || !error_.empty()) return false;
+    if (!(consistent_ || filling_) || !error_.empty()) return false;
     return apply_to_ > tail_ || commit_ - tail_ >= geometry_.journal.length / kApplyShare;
   };
   if (!interrupted_ && !due()) work_.WaitFor(state_mutex_, max_wait);
@@ -444,7 +442,7 @@ Status MirrorCopy::Apply() {
   {
     const MutexLock state(state_mutex_);
     if (!error_.empty()) return Fail(ErrorCode::kIo, "{}", error_);
-    if (!consistent_ || tail_ == commit_) return {};
+    if (!(consistent_ || filling_) || tail_ == commit_) return {};
     geometry = geometry_;
     from = tail_;
     to = commit_;  // I2

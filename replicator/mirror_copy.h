@@ -30,7 +30,10 @@ using SessionId = uint64_t;  // one control connection; 0 = none
 //     takes the copy back to an epoch below one that has been here.
 //  I5 (R7) kFilling is durable before the first byte of a fill, kConsistent after the last. A fill
 //     is of the attached primary's set, and ends with the superblock that it began with; keys from
-//     before it, which opened another geometry, are dead.
+//     before it, which opened another geometry, are dead. The journal of a copy that is being
+//     filled begins at the commit word that the fill began with, and is applied meanwhile: a piece
+//     of home that comes with the fill is newer than all records before it, and older than all
+//     records after it, so the order in which they are stored does not matter at the end.
 //  I6 the tail that is reported is persisted: the primary may reuse journal and blocks below it.
 //  I7 after a failed apply or commit nothing is taken any more until the daemon is started again;
 //     status says why.
@@ -70,7 +73,8 @@ class MirrorCopy {
   // Blocks until there is something worth applying, `max_wait` or Interrupt().
   void AwaitApplyWork(std::chrono::milliseconds max_wait) MIRDAX_EXCLUDES(state_mutex_);
   void Interrupt() MIRDAX_EXCLUDES(state_mutex_);
-  // Applies everything committed and persists the tail. Nothing to do is success.
+  // Applies everything committed and persists the tail; while the copy is filled, too. Nothing to
+  // do is success.
   Status Apply() MIRDAX_EXCLUDES(apply_mutex_);
 
   CopyInfo Info() const MIRDAX_EXCLUDES(state_mutex_);

@@ -87,12 +87,12 @@ Result<std::vector<std::byte>> MirrorLink::Request(FrameType type,
   return Fail(Named(std::move(answer).error()));
 }
 
-Status MirrorLink::Learn(const std::vector<std::byte>& payload) {
+Status MirrorLink::Learn(const std::vector<std::byte>& payload, uint64_t fill) {
   auto info = DecodeCopyInfo(payload);
   if (!info) return Fail(Named(std::move(info).error()));
   if (!info->error.empty() && state() == State::kInSync)
     return Fail(Named({ErrorCode::kIo, info->error}));
-  SetApplied(info->tail);
+  SetApplied(info->tail, fill);
   return {};
 }
 
@@ -110,7 +110,7 @@ Status MirrorLink::Attach(const AttachRequest& request, const Key* key, Random& 
   if (!info) return Fail(Named(std::move(info).error()));
   info_ = std::move(*info);
   acked_ = info_.commit;
-  SetApplied(info_.tail);
+  SetApplied(info_.tail, fill_number());
   const MutexLock lock(mutex_);
   copy_uuid_ = info_.copy_uuid.ToString();
   return {};
@@ -146,27 +146,48 @@ Status MirrorLink::OpenData(const std::string& fabric, std::span<std::byte> memo
 }
 
 Status MirrorLink::SetEpoch(const EpochRecord& epochs) {
+  const uint64_t fill = fill_number();
   MIRDAX_ASSIGN(const auto answer, Request(FrameType::kSetEpoch, Encode(epochs), timeout_));
-  return Learn(answer);
+  return Learn(answer, fill);
+}
+
+void MirrorLink::StartFill(Lsn commit, EpochId epoch) {
+  fill_epoch_ = epoch;
+  joined_ = false;
+  {
+    const MutexLock lock(mutex_);
+    ++fills_;
+    fill_unanswered_ = true;
+    acked_ = applied_ = commit;
+    applied_at_ = clock_.MonotonicNanoseconds();
+  }
+  SetState(State::kFilling, "a full copy is being made");
 }
 
 Status MirrorLink::BeginFill(const FillRequest& request) {
   MIRDAX_ASSIGN(const auto answer,
                 Request(FrameType::kFillBegin, Encode(request), setup_timeout()));
-  return Learn(answer);
+  {
+    const MutexLock lock(mutex_);
+    ++fills_;
+    fill_unanswered_ = false;
+  }
+  return Learn(answer, fill_number());
 }
 
 Status MirrorLink::EndFill(const FillRequest& request) {
+  const uint64_t fill = fill_number();
   MIRDAX_ASSIGN(const auto answer, Request(FrameType::kFillEnd, Encode(request), timeout_));
   acked_ = request.commit;
-  return Learn(answer);
+  return Learn(answer, fill);
 }
 
 Status MirrorLink::Heartbeat(Lsn apply_to) {
+  const uint64_t fill = fill_number();
   ByteWriter payload;
   payload.Put(apply_to);
   MIRDAX_ASSIGN(const auto answer, Request(FrameType::kHeartbeat, payload.Take(), timeout_));
-  return Learn(answer);
+  return Learn(answer, fill);
 }
 
 void MirrorLink::Detach() { (void)Request(FrameType::kDetach, {}, timeout_); }
@@ -234,6 +255,7 @@ void MirrorLink::Post(const ReplicationBatch& batch, EpochId epoch, Region& regi
 
 void MirrorLink::TryPost(const ReplicationBatch& batch, EpochId epoch, Region& region,
                          const Geometry& geometry) {
+  if (state() == State::kFilling) epoch = fill_epoch_;
   message_.Begin(DataType::kSync);
   std::span<const PoolRange> data = batch.data;
   if (Mutated(Mutant::kPushLosesRange) && !data.empty()) data = data.first(data.size() - 1);
@@ -255,31 +277,32 @@ void MirrorLink::TryPost(const ReplicationBatch& batch, EpochId epoch, Region& r
   (void)SendMessage(epoch, batch.from, batch.to, true);
 }
 
-void MirrorLink::PostHome(const PoolRange& range, EpochId epoch, Region& region) {
+void MirrorLink::PostHome(const PoolRange& range, Lsn commit, Region& region) {
   constexpr uint64_t kPiece = kMaxDataMessage - 2 * kBlockSize;
   for (uint64_t done = 0; done < range.length && !broken_;) {
     const uint64_t length = std::min(range.length - done, kPiece);
     message_.Begin(DataType::kFillHome);
-    if (AddInline({range.offset + done, length}, region)) (void)SendMessage(epoch, 0, 0, false);
+    if (AddInline({range.offset + done, length}, region))
+      (void)SendMessage(fill_epoch_, commit, commit, false);
     done += length;
   }
 }
 
-void MirrorLink::PostZeros(const PoolRange& range, EpochId epoch) {
+void MirrorLink::PostZeros(const PoolRange& range, Lsn commit) {
   for (uint64_t done = 0; done < range.length && !broken_;) {
     const auto length =
         static_cast<uint32_t>(std::min<uint64_t>(range.length - done, kMaxWrittenBytes));
     message_.Begin(DataType::kFillZero);
     message_.AddWritten(range.offset + done, length);
-    (void)SendMessage(epoch, 0, 0, false);
+    (void)SendMessage(fill_epoch_, commit, commit, false);
     done += length;
   }
 }
 
-void MirrorLink::FinishFill(EpochId epoch) {
+void MirrorLink::FinishFill(Lsn commit) {
   if (broken_) return;
   message_.Begin(DataType::kSync);
-  (void)SendMessage(epoch, 0, 0, true);
+  (void)SendMessage(fill_epoch_, commit, commit, true);
 }
 
 uint64_t MirrorLink::progress() const {
@@ -303,7 +326,7 @@ bool MirrorLink::Collect() {
     switch (static_cast<DataStatus>(reply->status)) {
       case DataStatus::kDurable:
         acked_ = reply->commit;
-        if (state() == State::kInSync) SetApplied(reply->applied);
+        SetApplied(reply->applied, fill_number());
         break;
       case DataStatus::kStale:
         GiveUp({ErrorCode::kStale, "it has seen a higher epoch: another copy was promoted"});
@@ -367,8 +390,19 @@ void MirrorLink::MarkFailed(Error error) {
   if (!failure_) failure_ = std::move(error);
 }
 
-void MirrorLink::SetApplied(Lsn applied) {
+uint64_t MirrorLink::fill_number() const {
+  const MutexLock lock(mutex_);
+  return fills_;
+}
+
+void MirrorLink::SetApplied(Lsn applied, uint64_t fill) {
+  const MutexLock lock(mutex_);
+  if (fill != fills_ || fill_unanswered_) return;
   if (applied_.exchange(applied) != applied) applied_at_ = clock_.MonotonicNanoseconds();
+}
+
+bool MirrorLink::takes_batches() const {
+  return state() == State::kInSync || (state() == State::kFilling && joined_);
 }
 
 std::chrono::nanoseconds MirrorLink::unapplied_for() const {
@@ -416,7 +450,15 @@ void MirrorLink::Cut() {
     channel_.reset();
   }
   broken_ = true;
+  joined_ = false;
   data_.reset();
+}
+
+void MirrorLink::Reset() {
+  const MutexLock lock(mutex_);
+  failure_.reset();
+  broken_ = false;
+  data_opened_ = false;
 }
 
 }  // namespace mirdax

@@ -48,23 +48,34 @@ class MirrorLink {
   Status OpenData(const std::string& fabric, std::span<std::byte> memory);
 
   Status SetEpoch(const EpochRecord& epochs);
+  // The mirror will be filled from commit word `commit` on, under `epoch`: from here on applied()
+  // is what it will have applied of that, and state() kFilling. REQUIRES: attached; the data path
+  // is ours and not open.
+  void StartFill(Lsn commit, EpochId epoch) MIRDAX_EXCLUDES(mutex_);
   Status BeginFill(const FillRequest& request);
   Status EndFill(const FillRequest& request);
   Status Heartbeat(Lsn apply_to);
   void Detach();  // says good-bye, as far as that works
 
   // Sends a batch; errors go to failure(). Bytes are read from `region`.
+  // `epoch`: the primary's; a mirror that is being filled gets the one its fill began under.
   void Post(const ReplicationBatch& batch, EpochId epoch, Region& region, const Geometry& geometry);
-  // Fill: pieces of the pool that are not in a window, and ranges of zeros.
-  void PostHome(const PoolRange& range, EpochId epoch, Region& region);
-  void PostZeros(const PoolRange& range, EpochId epoch);
-  // Sends what the Post calls have gathered and asks for it to be made durable.
-  void FinishFill(EpochId epoch);
+  // Fill: pieces of the pool that are not in a window, and ranges of zeros. `commit`: the mirror's
+  // commit word.
+  void PostHome(const PoolRange& range, Lsn commit, Region& region);
+  void PostZeros(const PoolRange& range, Lsn commit);
+  // Asks for all of that to be made durable.
+  void FinishFill(Lsn commit);
 
   // Takes the answers that have come. True when none is awaited any more, or the link has failed.
   bool Collect();
   // Blocks until Collect() is true, or the mirror makes no progress for the timeout.
   void AwaitAnswers();
+
+  // A mirror that is being filled gets every batch too.
+  void Join() { joined_ = true; }
+  // In sync or being filled: batches are posted to it.
+  bool takes_batches() const;
 
   const std::string& address() const { return address_; }
   const CopyInfo& info() const { return info_; }
@@ -86,6 +97,8 @@ class MirrorLink {
   // Ends both connections; nothing is read from the pool for them any more. REQUIRES: the caller
   // owns the data path.
   void Cut() MIRDAX_EXCLUDES(channel_mutex_);
+  // Forgets why the link failed: it may be attached again. REQUIRES: it was cut, and is kEjected.
+  void Reset() MIRDAX_EXCLUDES(mutex_);
 
  private:
   // Connecting takes long on a busy machine, and only the mount waits for it.
@@ -96,8 +109,11 @@ class MirrorLink {
   Result<std::vector<std::byte>> Request(FrameType type, std::span<const std::byte> payload,
                                          std::chrono::milliseconds timeout)
       MIRDAX_EXCLUDES(control_mutex_, channel_mutex_);
-  Status Learn(const std::vector<std::byte>& payload);
-  void SetApplied(Lsn applied);
+  // `fill`: fills_ when the request was made.
+  Status Learn(const std::vector<std::byte>& payload, uint64_t fill);
+  uint64_t fill_number() const MIRDAX_EXCLUDES(mutex_);
+  // What an answer says, unless a fill has begun since it was asked for.
+  void SetApplied(Lsn applied, uint64_t fill) MIRDAX_EXCLUDES(mutex_);
   Error Named(Error error) const;
   void TryPost(const ReplicationBatch& batch, EpochId epoch, Region& region,
                const Geometry& geometry);
@@ -127,7 +143,9 @@ class MirrorLink {
   std::vector<std::byte> reply_;
   uint64_t sent_ = 0;      // sequence of the last request
   uint64_t answered_ = 0;  // and of the last answer
-  bool broken_ = false;    // failure() of the data path; no lock needed to know
+  EpochId fill_epoch_{};
+  bool joined_ = false;
+  bool broken_ = false;  // failure() of the data path; no lock needed to know
 
   std::atomic<Lsn> acked_ = 0;
   std::atomic<Lsn> applied_ = 0;
@@ -136,6 +154,8 @@ class MirrorLink {
   std::atomic<State> state_ = State::kConnecting;
   mutable Mutex mutex_;
   std::optional<Error> failure_ MIRDAX_GUARDED_BY(mutex_);
+  uint64_t fills_ MIRDAX_GUARDED_BY(mutex_) = 0;
+  bool fill_unanswered_ MIRDAX_GUARDED_BY(mutex_) = false;  // what it says is of before the fill
   std::string copy_uuid_ MIRDAX_GUARDED_BY(mutex_);
   std::string reason_ MIRDAX_GUARDED_BY(mutex_);
   Timestamp since_ MIRDAX_GUARDED_BY(mutex_);

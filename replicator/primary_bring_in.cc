@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// How mirrors come to be in sync at the mount.
+// How mirrors come to be in sync: at the mount, and after they were lost.
 #include <spdlog/spdlog.h>
 
+#include <new>
+
+#include "fs/base/memory_reserve.h"
+#include "fs/base/mutant.h"
 #include "fs/format/names.h"
 #include "replicator/fill.h"
 #include "replicator/primary_impl.h"
 
 namespace mirdax {
 namespace {
+
+constexpr auto kRejoinInterval = std::chrono::seconds(2);
 
 bool IsLoss(const Error& error) {
   return error.code == ErrorCode::kPeerLost || error.code == ErrorCode::kTimedOut;
@@ -25,13 +31,13 @@ Status PrimaryReplication::Impl::Connect() {
   MIRDAX_TRY(CheckMissing());
   MIRDAX_TRY(BringIn(block));
   UpdateApplied();
+  if (!links_.empty() && dialer_->has_threads()) rejoin_ = std::thread([this] { RejoinLoop(); });
   return {};
 }
 
 Status PrimaryReplication::Impl::AttachAll(const PrivateBlock& block) {
-  std::shared_ptr<const Key> key;
   if (!options_.no_auth && !options_.mirrors.empty()) {
-    MIRDAX_ASSIGN(key, Key::Load(options_.key_file));
+    MIRDAX_ASSIGN(key_, Key::Load(options_.key_file));
   }
   const AttachRequest request{Uuid{pool_.superblock().set_uuid}, Uuid{block.copy_uuid},
                               EpochsOf(block)};
@@ -39,7 +45,7 @@ Status PrimaryReplication::Impl::AttachAll(const PrivateBlock& block) {
     links_.push_back(
         std::make_unique<MirrorLink>(address, *dialer_, clock_, options_.mirror_timeout));
     MirrorLink& link = *links_.back();
-    Status status = link.Attach(request, key.get(), random_);
+    Status status = link.Attach(request, key_.get(), random_);
     if (status) continue;
     if (!IsLoss(status.error()) || !options_.degraded) return status;
     link.MarkFailed(status.error());
@@ -113,8 +119,6 @@ Status PrimaryReplication::Impl::BringIn(const PrivateBlock& block) {
     Status filled = Fill(*link);
     if (filled) continue;
     if (!IsLoss(filled.error()) || !options_.degraded) return filled;
-    link->MarkFailed(filled.error());
-    Eject(*link, filled.error().message);
   }
   return {};
 }
@@ -126,47 +130,140 @@ Status PrimaryReplication::Impl::Fill(MirrorLink& link) {
     return Fail(ErrorCode::kInvalid,
                 "mirror {}: its pool has {} bytes, this one {}; use a larger pool", link.address(),
                 mirror_size, geometry_.pool_size);
-  MIRDAX_TRY(CheckAllocated(pool_));  // half a copy is worth less than what the mirror has now
-  CloseGate();
+  // Half a copy is worth less than what the mirror has now.
+  MIRDAX_TRY(CheckAllocated(pool_, [&](const std::function<void(Lsn)>& slice) {
+    const FifoGate::Turn turn(gate_);
+    if (ended_ || closing_) return false;
+    slice(Commit());
+    return true;
+  }));
   FillRequest request;
   request.superblock = pool_.superblock();
-  request.commit = region_.As<CommitLine>(kCommitLineOffset).commit;
-  request.epochs = EpochsOf(private_store_.Get());
-  const EpochId epoch = epoch_;
-  OpenGate();
-  link.SetState(State::kFilling, "a full copy is being made");
+  {
+    const FifoGate::Turn turn(gate_);
+    if (ended_) return Fail(*ended_);
+    request.commit = Commit();
+    request.epochs = EpochsOf(private_store_.Get());
+    link.StartFill(request.commit, epoch_);
+    UpdateApplied();  // journal and freed blocks are kept for it from here on (R2)
+  }
+  Status status = CopyTo(link, request);
+  {
+    const FifoGate::Turn turn(gate_);
+    if (status) status = ended_ ? Status(Fail(*ended_)) : PutOnList(link, request);
+    if (!status) GiveUpFill(link, status.error());
+    UpdateApplied();
+  }
+  MIRDAX_TRY(status);
+  spdlog::info("mirror {}: in sync, filled in {:.1f} s", link.address(),
+               static_cast<double>(clock_.MonotonicNanoseconds() - begin) / 1e9);
+  return {};
+}
+
+Status PrimaryReplication::Impl::CopyTo(MirrorLink& link, FillRequest& request) {
   spdlog::info("mirror {}: filling it with a full copy", link.address());
   MIRDAX_TRY(link.BeginFill(request));
   MIRDAX_TRY(link.OpenData(options_.fabric, region_.memory()));
-  uint64_t copied = 0;
-  const bool ok = CopyAllocated(pool_, link, epoch, [&](uint64_t done, uint64_t total) {
-    copied = done;
-    if (options_.progress)
-      options_.progress(
-          fmt::format("mirror {}: filling, {} of {} MiB", link.address(), done >> 20, total >> 20));
+  const auto run_slice = [&](const std::function<void(Lsn)>& slice) {
+    const FifoGate::Turn turn(gate_);
+    if (ended_ || closing_ || link.failure()) return false;
+    slice(Commit());
+    if (!Mutated(Mutant::kFillNotAwaited)) link.AwaitAnswers();
+    return !link.failure();
+  };
+  // What was committed since the fill began; then it gets every batch.
+  bool ok = run_slice([&](Lsn commit) {
+    link.Post({{}, request.commit, commit}, epoch_, region_, geometry_);
+    link.Join();
   });
-  if (!ok) return Fail(*link.failure());
-  // The list may have become shorter meanwhile: the joiner is told what holds now.
-  CloseGate();
-  request.epochs = EpochsOf(private_store_.Get());
-  Status status = link.EndFill(request);
-  if (status) {
-    std::vector<MirrorLink*> in_sync = InSync();
-    in_sync.push_back(&link);
-    status = membership_.Change(in_sync);
-    epoch_ = membership_.epoch();
-    if (status && !Contains(in_sync, &link)) status = Fail(*link.failure());
-    if (status) link.SetState(State::kInSync, "");
-    if (status) status = EjectFailed();
-    if (status && link.state() != State::kInSync) status = Fail(*link.failure());
-  }
-  OpenGate();
-  MIRDAX_TRY(status);
-  spdlog::info("mirror {}: in sync, filled with {} MiB in {:.1f} s", link.address(), copied >> 20,
-               static_cast<double>(clock_.MonotonicNanoseconds() - begin) / 1e9);
+  uint64_t copied = 0;
+  ok = ok && CopyAllocated(pool_, link, run_slice, [&](uint64_t done, uint64_t total) {
+         copied = done;
+         if (options_.progress)
+           options_.progress(fmt::format("mirror {}: filling, {} of {} MiB", link.address(),
+                                         done >> 20, total >> 20));
+       });
+  if (closing_) return Fail(ErrorCode::kPeerLost, "the mount ended during the fill");
+  if (const std::optional<Error> failure = link.failure()) return Fail(*failure);
+  if (!ok) return Fail(ErrorCode::kStale, "the mount has stopped");
   if (options_.progress)
     options_.progress(fmt::format("mirror {}: filled with {} MiB\n", link.address(), copied >> 20));
   return {};
+}
+
+Status PrimaryReplication::Impl::PutOnList(MirrorLink& link, FillRequest& request) {
+  MIRDAX_TRY(MemoryReserve::Replenish());  // the list is changed as a whole, or not
+  // It may have become shorter meanwhile: the joiner is told what holds now.
+  request.commit = Commit();
+  request.epochs = EpochsOf(private_store_.Get());
+  MIRDAX_TRY(link.EndFill(request));
+  std::vector<MirrorLink*> in_sync = InSync();
+  in_sync.push_back(&link);
+  if (Status changed = membership_.Change(in_sync); !changed)
+    return End(std::move(changed).error());
+  epoch_ = membership_.epoch();
+  const bool listed = Contains(in_sync, &link);
+  if (listed) link.SetState(State::kInSync, "");
+  MIRDAX_TRY(EjectFailed());
+  if (!listed || link.state() != State::kInSync) return Fail(*link.failure());
+  return {};
+}
+
+void PrimaryReplication::Impl::GiveUpFill(MirrorLink& link, const Error& error) {
+  if (link.state() == State::kEjected) return;
+  link.MarkFailed(error);
+  Eject(link, error.message);
+}
+
+Status PrimaryReplication::Impl::Reattach(MirrorLink& link) {
+  link.Reset();
+  MIRDAX_TRY(link.Attach({Uuid{pool_.superblock().set_uuid}, Uuid{private_store_.Get().copy_uuid},
+                          EpochsOf(private_store_.Get())},
+                         key_.get(), random_));
+  for (const auto& other : links_)
+    if (other.get() != &link && other->state() != State::kEjected &&
+        other->info().copy_uuid == link.info().copy_uuid)
+      return Fail(ErrorCode::kInvalid, "mirrors {} and {} are the same copy", other->address(),
+                  link.address());
+  MIRDAX_TRY(link.TryData(options_.fabric, region_.memory()));
+  return Fill(link);
+}
+
+Status PrimaryReplication::Impl::TryToReattach(MirrorLink& link) {
+  try {
+    return Reattach(link);
+  } catch (const std::bad_alloc&) {  // half of a slice must not be followed by another
+    const FifoGate::Turn turn(gate_);
+    GiveUpFill(link, {ErrorCode::kNoMemory, {}});
+    UpdateApplied();
+  }
+  return Fail(ErrorCode::kNoMemory);
+}
+
+void PrimaryReplication::Impl::Rejoin() {
+  const auto reserve = MemoryReserve::Open();  // without it a later attempt
+  if (!reserve) return;
+  for (const auto& link : links_) {
+    if (link->state() != State::kEjected || closing_) continue;
+    const std::string before = link->status().reason;
+    const Status status = TryToReattach(*link);
+    if (status) continue;
+    const FifoGate::Turn turn(gate_);
+    if (status.error().code == ErrorCode::kStale && !ended_) (void)End(status.error());  // R6
+    link->Cut();
+    if (status.error().message != before) link->SetState(State::kEjected, status.error().message);
+  }
+}
+
+void PrimaryReplication::Impl::RejoinLoop() {
+  for (;;) {
+    {
+      const MutexLock lock(heartbeat_mutex_);
+      if (!closing_) rejoin_wake_.WaitFor(heartbeat_mutex_, kRejoinInterval);
+      if (closing_) return;
+    }
+    Rejoin();
+  }
 }
 
 }  // namespace mirdax

@@ -15,6 +15,7 @@
 #include "fs/base/mutex.h"
 #include "replicator/adaptive_poll.h"
 #include "replicator/dialer.h"
+#include "replicator/fifo_gate.h"
 #include "replicator/membership.h"
 #include "replicator/mirror_link.h"
 #include "replicator/primary_replication.h"
@@ -25,8 +26,8 @@ inline bool Contains(const std::vector<MirrorLink*>& links, const MirrorLink* li
   return std::find(links.begin(), links.end(), link) != links.end();
 }
 
-// Locks: `gate` is not a mutex but a state: whoever owns it (the commit leader from Post() to
-// Wait(), or the heartbeat thread) may use the data paths and change the in-sync list.
+// Locks: whoever owns the gate (the commit leader from Post() to Wait(), the heartbeat thread, or a
+// fill for one slice) may use the data paths and change the in-sync list.
 class PrimaryReplication::Impl {
  public:
   Impl(Pool& pool, PrivateStore& private_store, ReplicationOptions options, Clock& clock,
@@ -44,14 +45,16 @@ class PrimaryReplication::Impl {
   ~Impl() { Close(); }
 
   Status Connect();
-  void Post(const ReplicationBatch& batch) MIRDAX_EXCLUDES(gate_mutex_);
-  Status Wait() MIRDAX_EXCLUDES(gate_mutex_);
+  void Post(const ReplicationBatch& batch);
+  Status Wait();
+  void Abandon();
   Lsn applied() const { return applied_.load(std::memory_order_acquire); }
   void RequestApply(Lsn lsn) MIRDAX_EXCLUDES(heartbeat_mutex_);
-  Status DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) MIRDAX_EXCLUDES(gate_mutex_);
+  Status DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck);
   std::vector<MirrorStatus> mirrors() const;
   void Close() MIRDAX_EXCLUDES(heartbeat_mutex_);
-  void Beat() MIRDAX_EXCLUDES(gate_mutex_);
+  void Beat();
+  void Rejoin();
 
  private:
   static constexpr std::chrono::microseconds kLongestPoll{100};
@@ -61,9 +64,16 @@ class PrimaryReplication::Impl {
   Status CheckMissing() const;
   bool ProvablyEqual(const PrivateBlock& block, const MirrorLink& link) const;
   Status BringIn(const PrivateBlock& block);
+  // Makes `link` equal while the mount goes on, and puts it on the list.
   Status Fill(MirrorLink& link);
+  Status CopyTo(MirrorLink& link, FillRequest& request);
+  Status PutOnList(MirrorLink& link, FillRequest& request);  // REQUIRES: the gate is ours
+  void GiveUpFill(MirrorLink& link, const Error& error);     // REQUIRES: the gate is ours
+  Status Reattach(MirrorLink& link);
+  Status TryToReattach(MirrorLink& link);
 
   std::vector<MirrorLink*> InSync() const;
+  std::vector<MirrorLink*> TakingBatches() const;
   bool CollectAll(const std::vector<MirrorLink*>& links);
   Status AwaitAnswers();  // of the posted batch. REQUIRES: the gate is ours.
   // Takes every failed mirror off the list, durably. REQUIRES: the gate is ours.
@@ -72,9 +82,9 @@ class PrimaryReplication::Impl {
   Status End(Error error);  // I2: nothing is acknowledged any more
   void UpdateApplied();
 
-  void OpenGate() MIRDAX_EXCLUDES(gate_mutex_);
-  void CloseGate() MIRDAX_EXCLUDES(gate_mutex_);
   void HeartbeatLoop();
+  void RejoinLoop();
+  Lsn Commit() { return region_.As<CommitLine>(kCommitLineOffset).commit; }
 
   Pool& pool_;
   Region& region_;
@@ -88,9 +98,9 @@ class PrimaryReplication::Impl {
   Membership membership_;
   std::vector<std::unique_ptr<MirrorLink>> links_;  // fixed before the heartbeat begins
 
-  Mutex gate_mutex_;
-  CondVar gate_opened_;
-  bool gate_closed_ MIRDAX_GUARDED_BY(gate_mutex_) = false;
+  std::shared_ptr<const Key> key_;  // fixed before any thread begins
+
+  FifoGate gate_;
   EpochId epoch_{};             // owned with the gate
   std::optional<Error> ended_;  // ditto
 
@@ -100,9 +110,11 @@ class PrimaryReplication::Impl {
 
   Mutex heartbeat_mutex_;
   CondVar heartbeat_wake_;
-  bool closing_ MIRDAX_GUARDED_BY(heartbeat_mutex_) = false;
+  CondVar rejoin_wake_;
+  std::atomic<bool> closing_ = false;  // set under heartbeat_mutex_
   bool hurry_ MIRDAX_GUARDED_BY(heartbeat_mutex_) = false;
   std::thread heartbeat_;
+  std::thread rejoin_;  // the only one that attaches and fills mirrors once Connect() has returned
 };
 
 }  // namespace mirdax

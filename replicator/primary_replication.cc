@@ -24,22 +24,17 @@ std::vector<MirrorLink*> PrimaryReplication::Impl::InSync() const {
   return links;
 }
 
-void PrimaryReplication::Impl::CloseGate() {
-  const MutexLock lock(gate_mutex_);
-  while (gate_closed_) gate_opened_.Wait(gate_mutex_);  // its owner's waits have deadlines
-  gate_closed_ = true;
-}
-
-void PrimaryReplication::Impl::OpenGate() {
-  const MutexLock lock(gate_mutex_);
-  gate_closed_ = false;
-  gate_opened_.NotifyOne();
+std::vector<MirrorLink*> PrimaryReplication::Impl::TakingBatches() const {
+  std::vector<MirrorLink*> links;
+  for (const auto& link : links_)
+    if (link->takes_batches()) links.push_back(link.get());
+  return links;
 }
 
 void PrimaryReplication::Impl::Post(const ReplicationBatch& batch) {
-  CloseGate();
+  gate_.Enter();
   if (ended_) return;
-  for (MirrorLink* link : InSync()) {
+  for (MirrorLink* link : TakingBatches()) {
     ReplicationBatch rest = batch;
     if (Mutated(Mutant::kPushJournalFirst)) {
       link->Post({.data = {}, .from = batch.from, .to = batch.to}, epoch_, region_, geometry_);
@@ -62,18 +57,23 @@ bool PrimaryReplication::Impl::CollectAll(const std::vector<MirrorLink*>& links)
   return all;
 }
 
+// A mirror may have the batch; a fill that went on would take from it what home lacks here.
+void PrimaryReplication::Impl::Abandon() {
+  if (!ended_) ended_ = Error{ErrorCode::kIo, "the primary could not make a commit durable"};
+}
+
 Status PrimaryReplication::Impl::Wait() {
   try {
     return AwaitAnswers();
   } catch (const std::bad_alloc&) {  // who has answered what is not known any more
     ended_ = Error{ErrorCode::kNoMemory, {}};
   }
-  OpenGate();
+  gate_.Leave();
   return Fail(*ended_);
 }
 
 Status PrimaryReplication::Impl::AwaitAnswers() {
-  const std::vector<MirrorLink*> links = InSync();
+  const std::vector<MirrorLink*> links = TakingBatches();
   std::vector<DataLink*> waiting;
   std::vector<uint64_t> seen(links.size());
   std::vector<Deadline> deadlines(links.size(), After(clock_, options_.mirror_timeout));
@@ -101,7 +101,7 @@ Status PrimaryReplication::Impl::AwaitAnswers() {
   }
   Status status = ended_ ? Status(Fail(*ended_)) : EjectFailed();
   UpdateApplied();
-  OpenGate();
+  gate_.Leave();
   return status;
 }
 
@@ -120,7 +120,7 @@ void PrimaryReplication::Impl::Eject(MirrorLink& link, const std::string& reason
 Status PrimaryReplication::Impl::EjectFailed() {
   std::vector<MirrorLink*> failed;
   std::vector<MirrorLink*> survivors;
-  for (MirrorLink* link : InSync()) {
+  for (MirrorLink* link : TakingBatches()) {
     std::optional<Error> failure = link->failure();
     // A copy that was promoted cuts us off without a word: ask before calling its mirror lost (R6).
     if (failure && failure->code == ErrorCode::kPeerLost) {
@@ -128,7 +128,10 @@ Status PrimaryReplication::Impl::EjectFailed() {
       if (!asked && asked.error().code == ErrorCode::kStale) failure = asked.error();
     }
     if (failure && failure->code == ErrorCode::kStale) return End(*failure);
-    (failure ? failed : survivors).push_back(link);
+    if (link->state() == State::kInSync)
+      (failure ? failed : survivors).push_back(link);
+    else if (failure)
+      Eject(*link, failure->message);  // being filled: it is on no list
   }
   if (failed.empty()) return {};
   // Cut first: not a byte goes to them under the new epoch.
@@ -148,7 +151,9 @@ Status PrimaryReplication::Impl::EjectFailed() {
 void PrimaryReplication::Impl::UpdateApplied() {
   const MutexLock lock(applied_mutex_);  // an older answer never replaces a newer one (R2)
   Lsn applied = kNoMirror;
-  for (const MirrorLink* link : InSync()) applied = std::min(applied, link->applied());
+  for (const auto& link : links_)
+    if (const State state = link->state(); state == State::kInSync || state == State::kFilling)
+      applied = std::min(applied, link->applied());
   applied_.store(applied, std::memory_order_release);
 }
 
@@ -162,12 +167,11 @@ void PrimaryReplication::Impl::RequestApply(Lsn lsn) {
 
 Status PrimaryReplication::Impl::DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) {
   if (stuck < options_.apply_patience) return {};
-  CloseGate();
-  for (MirrorLink* link : InSync())
+  const FifoGate::Turn turn(gate_);
+  for (MirrorLink* link : TakingBatches())
     if (link->applied() < lsn && link->unapplied_for() >= options_.apply_patience)
       link->MarkLagging(lsn, stuck);
   Status status = ended_ ? Status(Fail(*ended_)) : EjectFailed();
-  OpenGate();
   UpdateApplied();
   return status;
 }
@@ -198,12 +202,11 @@ void PrimaryReplication::Impl::Beat() {
     Status status = link->Heartbeat(wanted_);
     if (status) continue;
     link->MarkFailed(std::move(status).error());
-    failed = failed || state == State::kInSync;
+    failed = failed || link->takes_batches();
   }
   if (failed) {
-    CloseGate();  // not in the middle of a batch
+    const FifoGate::Turn turn(gate_);  // not in the middle of a batch
     if (!ended_) (void)EjectFailed();
-    OpenGate();
   }
   UpdateApplied();
 }
@@ -219,8 +222,9 @@ void PrimaryReplication::Impl::Close() {
     const MutexLock lock(heartbeat_mutex_);
     closing_ = true;
     heartbeat_wake_.NotifyOne();
+    rejoin_wake_.NotifyOne();
   }
-  if (!heartbeat_.joinable() && links_.empty()) return;
+  if (rejoin_.joinable()) rejoin_.join();
   if (heartbeat_.joinable()) heartbeat_.join();
   for (const auto& link : links_) {
     if (link->state() == State::kInSync && !link->failure()) link->Detach();
@@ -250,6 +254,7 @@ Result<std::unique_ptr<PrimaryReplication>> PrimaryReplication::Connect(
 
 void PrimaryReplication::Post(const ReplicationBatch& batch) { impl_->Post(batch); }
 Status PrimaryReplication::Wait() { return impl_->Wait(); }
+void PrimaryReplication::Abandon() { impl_->Abandon(); }
 Lsn PrimaryReplication::applied() const noexcept { return impl_->applied(); }
 void PrimaryReplication::RequestApply(Lsn lsn) { impl_->RequestApply(lsn); }
 Status PrimaryReplication::DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) {
@@ -257,6 +262,7 @@ Status PrimaryReplication::DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck)
 }
 std::vector<MirrorStatus> PrimaryReplication::mirrors() const { return impl_->mirrors(); }
 void PrimaryReplication::Beat() { impl_->Beat(); }
+void PrimaryReplication::Rejoin() { impl_->Rejoin(); }
 void PrimaryReplication::Close() { impl_->Close(); }
 
 }  // namespace mirdax

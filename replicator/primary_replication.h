@@ -56,7 +56,10 @@ struct MirrorStatus {
 //  I3 (R7) a mirror joins the list only when it was provably equal at mount or its fill has ended.
 //  I4 (R10) no sync waits for a mirror longer than mirror_timeout, and Connect() for none of its
 //     steps longer than that or 5 s; mirrors() and applied() never wait for one at all.
-//  I5 what left the list does not come back before the next mount.
+//  I5 (R2, R7) a mirror that left the list is attached again as soon as it answers, and filled
+//  while
+//     the mount goes on: from the begin of the fill its applied LSN counts in applied(), it gets
+//     every batch, and it joins the list only with the end of the fill.
 //
 // Threads: as ReplicationSink; mirrors() by any. Locks: takes its own; calls into PrivateStore.
 class PrimaryReplication final : public ReplicationSink {
@@ -84,12 +87,15 @@ class PrimaryReplication final : public ReplicationSink {
 
   void Post(const ReplicationBatch& batch) override;
   Status Wait() override;
+  void Abandon() override;
   Lsn applied() const noexcept override;
   void RequestApply(Lsn lsn) override;
   Status DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) override;
 
   // One round of heartbeats: what a thread of its own does all the time, except in a simulation.
   void Beat();
+  // One attempt at every mirror that is out of sync: as Beat().
+  void Rejoin();
 
   // One row a mirror, in the order of the options. Never waits.
   std::vector<MirrorStatus> mirrors() const;

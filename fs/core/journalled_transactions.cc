@@ -271,6 +271,7 @@ Status JournalledTransactions::Publish(const Closed& closed) {
   const Lsn to = closed.from + record_.length();
   sink_.Post({.data = closed.data, .from = closed.from, .to = to});
   const Status here = PersistHere(closed);
+  if (!here) sink_.Abandon();
   Status mirrors = sink_.Wait();  // always: the pair of Post()
   MIRDAX_TRY(here);
   return mirrors;

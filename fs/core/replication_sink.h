@@ -41,6 +41,10 @@ class ReplicationSink {
   // not be persisted): then nothing may be acknowledged.
   virtual Status Wait() = 0;
 
+  // Between Post() and Wait(), which fails then, as all that follow: the batch could not be made
+  // durable here, or not applied to home. What this copy holds is no model for another any more.
+  virtual void Abandon() {}
+
   // LSN below which every in-sync mirror has applied the journal to its home and persisted that
   // (R2); kNoMirror without mirrors.
   virtual Lsn applied() const noexcept = 0;

@@ -83,6 +83,7 @@ class ReplicaSet::Replication final : public ReplicationSink {
 
   void Post(const ReplicationBatch& batch) override { primary_->Post(batch); }
   Status Wait() override;
+  void Abandon() override { primary_->Abandon(); }
   Lsn applied() const noexcept override { return primary_->applied(); }
   void RequestApply(Lsn lsn) override;
   Status DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) override {

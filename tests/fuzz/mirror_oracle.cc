@@ -128,7 +128,7 @@ void MirrorOracle::CheckDataStores(GuardedView& view) const {
 void MirrorOracle::CheckApplyStores(GuardedView& view) const {
   for (const PoolRange& store : view.stores())
     Expect(
-        pool_->geometry().IsHomeRange(store.offset, store.length) || Inside(kPrivateBlocks, store),
+        CurrentGeometry().IsHomeRange(store.offset, store.length) || Inside(kPrivateBlocks, store),
         "apply stores {} bytes at {}", store.length, store.offset);
 }
 

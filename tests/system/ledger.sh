@@ -7,7 +7,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../support/set.sh"
 
-scenario=${1:?promote, remount, mirror-loss or primary-and-mirror}
+scenario=${1:?promote, remount, mirror-loss, mirror-returns or primary-and-mirror}
 rounds=${2:-${MIRDAX_LEDGER_ROUNDS:-20}} first_seed=${3:-1}
 readonly size=256M
 ledger=$MIRDAX_BIN/ledger
@@ -104,6 +104,29 @@ round_mirror_loss() {
   check_promoted 1
 }
 
+# A mirror is lost, and its daemon started again, while the writer goes on: filled and in sync again, it
+# holds all that was acknowledged, also what it missed.
+round_mirror_returns() {
+  start_writer
+  random_pause
+  kill_now 2
+  random_pause
+  start_mirror 2
+  local deadline=$((SECONDS + 120))
+  until [ "$(mirror_state 2)" = in-sync ]; do
+    [ $SECONDS -lt $deadline ] || fail "mirror 2 is '$(mirror_state 2)' 120 s after its return"
+    sleep 0.1
+  done
+  random_pause
+  kill_now 0
+  end_writer
+  forget_mount
+  stop_mirror 1
+  stop_mirror 2
+  check_promoted 2
+  check_promoted 1
+}
+
 round_primary_and_mirror() {
   start_writer
   random_pause
@@ -115,7 +138,7 @@ round_primary_and_mirror() {
 }
 
 case $scenario in
-  promote | remount | mirror-loss | primary-and-mirror) ;;
+  promote | remount | mirror-loss | mirror-returns | primary-and-mirror) ;;
   *) echo "unknown scenario $scenario" >&2; exit 2 ;;
 esac
 total=0

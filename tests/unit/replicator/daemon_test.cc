@@ -26,13 +26,20 @@ struct Daemon {
   explicit Daemon(uint64_t seed, std::shared_ptr<const Key> key = nullptr,
                   std::chrono::milliseconds silence = std::chrono::seconds(60))
       : copy(true, seed), targets("tcp", "127.0.0.1", clock) {
-    mirror = *MirrorCopy::Open(*copy.pool, *copy.store, targets, clock, random);
-    MirrorServerOptions options;
     options.listen = {"127.0.0.1", 0};
     options.key = std::move(key);
     options.auth_timeout = std::chrono::milliseconds(300);
     options.silence = silence;
+    Start();
+    options.listen = server->address();
+  }
+  void Start() {
+    mirror = *MirrorCopy::Open(*copy.pool, *copy.store, targets, clock, random);
     server = *MirrorServer::Start(*mirror, options, clock, random);
+  }
+  void Stop() {
+    server.reset();
+    mirror.reset();
   }
   std::string address() const { return server->address().ToString(); }
 
@@ -40,6 +47,7 @@ struct Daemon {
   SystemRandom random;
   TestCopy copy;
   fabric::FabricTargetFactory targets;
+  MirrorServerOptions options;
   std::unique_ptr<MirrorCopy> mirror;
   std::unique_ptr<MirrorServer> server;
 };
@@ -142,6 +150,31 @@ TEST_F(OverTcp, AMirrorThatEndsIsEjectedAndTheOtherGoesOn) {
   EXPECT_EQ((*sink)->mirrors()[0].state, "in-sync") << (*sink)->mirrors()[0].reason;
   EXPECT_EQ((*sink)->mirrors()[1].state, "ejected");
   EXPECT_EQ(one.copy.commit(), primary_.copy.commit());
+}
+
+TEST_F(OverTcp, AMirrorThatReturnsIsFilledAndInSyncAgainWhileCommitsGoOn) {
+  Daemon one(1);
+  Daemon two(2);
+  auto sink = Connect({one.address(), two.address()});
+  ASSERT_TRUE(sink.has_value()) << sink.error().message;
+  ASSERT_TRUE(primary_.Commit(**sink, 10, std::byte{1}).has_value());
+  two.Stop();
+  ASSERT_TRUE(primary_.Commit(**sink, 12, std::byte{2}).has_value());
+  ASSERT_EQ((*sink)->mirrors()[1].state, "ejected");
+  two.Start();
+  const Deadline deadline = After(clock_, std::chrono::seconds(30));
+  uint64_t commits = 0;
+  while ((*sink)->mirrors()[1].state != "in-sync") {
+    ASSERT_LT(clock_.MonotonicNanoseconds(), deadline) << (*sink)->mirrors()[1].reason;
+    const uint64_t index = 20 + commits % 100 * 2;
+    ASSERT_TRUE(primary_.Commit(**sink, index, static_cast<std::byte>(++commits)).has_value());
+    if (commits % 50 == 0) (*sink)->RequestApply(primary_.copy.commit());
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ASSERT_TRUE(primary_.Commit(**sink, 400, std::byte{7}).has_value());
+  EXPECT_EQ(two.copy.commit(), primary_.copy.commit());
+  EXPECT_EQ(one.copy.commit(), primary_.copy.commit());
+  EXPECT_EQ(two.copy.store->Get().state, CopyState::kConsistent);
 }
 
 TEST_F(OverTcp, AMountThatCannotOpenADataConnectionLeavesTheMirrorAsItWas) {  // R7
