@@ -285,7 +285,7 @@ int main(int argc, char** argv) {
   app.add_option("--shape", arguments.shape, "volume for generated workloads, or all (plain)");
   app.add_option("--mirror", arguments.mirror,
                  "crash images of mirrors, promoted; while what happens to the set: steady, lazy, "
-                 "lost, back, fenced");
+                 "lost, back, returns, fenced");
   app.add_option("--seed", explore.seed, "of samples and subsets (1)");
   app.add_option("--images", arguments.images, "about so many images in all");
   app.add_option("--at-least", arguments.at_least, "fail when there are fewer distinct images");

@@ -94,6 +94,11 @@ void ReplicaSet::Replication::Apply() {
     if (!mirror->node().frozen()) mirror->Apply();
 }
 
+void ReplicaSet::Replication::Rejoin() {
+  primary_->Beat();  // learns who is lost
+  primary_->Rejoin();
+}
+
 std::string ReplicaSet::Replication::WhyOut(size_t mirror) const {
   const MirrorStatus status = primary_->mirrors()[mirror - from_];
   return status.state == "in-sync" ? "" : fmt::format("{}: {}", status.state, status.reason);
@@ -124,6 +129,7 @@ Result<std::unique_ptr<ReplicaSet::Replication>> ReplicaSet::Connect(MountedImag
   for (size_t i = from; i < mirrors_.size(); ++i) options.mirrors.push_back(AddressOf(i));
   options.no_auth = true;
   options.degraded = degraded;
+  if (between_slices_) options.progress = [this](const std::string&) { between_slices_(); };
   auto dialer = network_.MakeDialer();
   if (dialer_seam_) dialer = dialer_seam_(std::move(dialer));
   MIRDAX_ASSIGN(auto connected,

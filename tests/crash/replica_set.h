@@ -46,6 +46,9 @@ class ReplicaSet {
   using DialerSeam = std::function<std::unique_ptr<MirrorDialer>(std::unique_ptr<MirrorDialer>)>;
   void set_dialer_seam(DialerSeam seam) { dialer_seam_ = std::move(seam); }
 
+  // Called between the slices of a fill, when others may commit.
+  void set_between_slices(std::function<void()> call) { between_slices_ = std::move(call); }
+
   // Starts every mirror's daemon; again, where one was stopped.
   Status Serve();
   // As a kill of the daemon: what is in flight stays in flight.
@@ -72,6 +75,7 @@ class ReplicaSet {
   sim::SimNetwork network_;
   std::vector<std::unique_ptr<Mirror>> mirrors_;
   DialerSeam dialer_seam_;
+  std::function<void()> between_slices_;
 };
 
 // A primary's sink: PrimaryReplication, and what its heartbeat thread and the mirrors' apply
@@ -92,6 +96,8 @@ class ReplicaSet::Replication final : public ReplicationSink {
 
   // Empty while the mirror is in sync; else what became of it.
   std::string WhyOut(size_t mirror) const;
+  // What the thread does that looks after lost mirrors.
+  void Rejoin();
   void Close() { primary_->Close(); }
 
  private:

@@ -13,21 +13,28 @@
 namespace mirdax::crash {
 namespace {
 
-constexpr std::string_view kNames[] = {"steady", "lazy", "lost", "back", "fenced"};
+constexpr std::string_view kNames[] = {"steady", "lazy", "lost", "back", "returns", "fenced"};
 
 // Which operation the scenario meets, and how.
 struct Plan {
   ReplicaOptions replicas;
-  size_t operation = 0;                 // index; before it begins
-  size_t deliveries = 0;                // that still happen then
-  bool freezes = false;                 // the mirror falls silent, instead of breaking off
-  std::optional<size_t> remount_after;  // index of an operation
+  size_t operation = 0;                // index; before it begins
+  size_t deliveries = 0;               // that still happen then
+  bool freezes = false;                // the mirror falls silent, instead of breaking off
+  std::optional<size_t> return_after;  // index of an operation
+  uint64_t pauses = 0;                 // bit i: no operation runs after the fill's slice i
 };
 
 bool HasHandles(const Workload& workload) {
   return std::ranges::any_of(workload.operations, [](const Operation& operation) {
     return operation.path.starts_with('@') || operation.kind == OpKind::kOpen ||
            operation.kind == OpKind::kTmpfile || operation.kind == OpKind::kUnmount;
+  });
+}
+
+bool Unmounts(const Workload& workload) {
+  return std::ranges::any_of(workload.operations, [](const Operation& operation) {
+    return operation.kind == OpKind::kUnmount;
   });
 }
 
@@ -49,10 +56,14 @@ Plan MakePlan(Workload& workload, Scenario scenario, uint64_t seed) {
   plan.freezes = random() % 3 == 0;
   if (scenario == Scenario::kFenced && HasHandles(workload)) plan.operation = count;
   if (scenario == Scenario::kBack && !HasHandles(workload)) {
-    plan.remount_after = plan.operation + 1 + random() % (count - plan.operation);
+    plan.return_after = plan.operation + 1 + random() % (count - plan.operation);
     workload.operations.insert(
-        workload.operations.begin() + static_cast<ptrdiff_t>(*plan.remount_after),
+        workload.operations.begin() + static_cast<ptrdiff_t>(*plan.return_after),
         Operation{.kind = OpKind::kSyncAll});
+  }
+  if (scenario == Scenario::kReturns && !Unmounts(workload)) {
+    plan.return_after = plan.operation + random() % (count - plan.operation);
+    plan.pauses = random();
   }
   return plan;
 }
@@ -69,7 +80,7 @@ struct Step {
 
 struct Timeline {
   std::vector<Step> operations;
-  std::optional<Step> remount;
+  std::optional<Step> fill;  // of the mirror that was lost
 };
 
 // Possible on every volume, however full.
@@ -83,7 +94,9 @@ class Run {
         scenario_(scenario),
         plan_(plan),
         timeline_(timeline),
-        replicas_(set.mirrors(), plan.replicas) {}
+        replicas_(set.mirrors(), plan.replicas) {
+    replicas_.set_between_slices([this] { BetweenSlices(); });
+  }
 
   Result<SetRecording> Do(const Workload& workload);
 
@@ -91,10 +104,15 @@ class Run {
   bool sync_always() const { return set_.primary().shape().sync_always; }
   Ends Now() const;
   Result<std::unique_ptr<ReplicationSink>> Connect(MountedImage& primary);
-  Status DoAll(const Workload& workload);
+  Status DoAll();
+  Status DoNext();
   void Disturb(size_t index);
   Status CheckMirrors() const;
+  Status BringBack();
+  Status RestartSecond();
   Status Remount();
+  Status Rejoin();
+  void BetweenSlices();
   Status Fence();
   Status PromoteFirst(std::unique_ptr<MountedImage>& promoted);
   Status CheckStale();
@@ -108,6 +126,11 @@ class Run {
   std::unique_ptr<Executor> executor_;
   ReplicaSet::Replication* replication_ = nullptr;  // mounted_ owns it
   std::optional<History> history_;
+  std::vector<Operation> operations_;
+  size_t next_ = 0;  // index of an operation
+  bool rejoining_ = false;
+  size_t slices_ = 0;
+  Status meanwhile_;  // of the operations in the middle of a fill
 };
 
 Ends Run::Now() const {
@@ -124,7 +147,7 @@ Result<std::unique_ptr<ReplicationSink>> Run::Connect(MountedImage& primary) {
 
 void Run::Disturb(size_t index) {
   if (index != plan_.operation) return;
-  if (scenario_ != Scenario::kLost && scenario_ != Scenario::kBack) return;
+  if (MirrorsOf(scenario_) == 1 || scenario_ == Scenario::kFenced) return;
   sim::SimNode& node = replicas_.node(1);
   if (plan_.freezes) {
     node.set_frozen(true);
@@ -135,7 +158,7 @@ void Run::Disturb(size_t index) {
 
 // S1
 Status Run::CheckMirrors() const {
-  const bool all = MirrorsOf(scenario_) == 1 || timeline_.remount;
+  const bool all = MirrorsOf(scenario_) == 1 || timeline_.fill;
   const size_t sound = all ? set_.mirrors().size() : 1;
   for (size_t i = 0; i < sound; ++i) {
     if (const std::string why = replication_->WhyOut(i); !why.empty())
@@ -144,25 +167,47 @@ Status Run::CheckMirrors() const {
   return {};
 }
 
-Status Run::Remount() {
+Status Run::BringBack() {
   Step step{.begin = Now(), .end = {}};
-  executor_.reset();
-  MIRDAX_TRY(mounted_->volume().Unmount());
-  mounted_.reset();
-  MIRDAX_TRY(replicas_.ApplyAll());
+  MIRDAX_TRY(scenario_ == Scenario::kBack ? Remount() : Rejoin());
+  step.end = Now();
+  timeline_.fill = std::move(step);
+  return CheckMirrors();
+}
+
+Status Run::RestartSecond() {
   replicas_.node(1).CutAfter(SIZE_MAX);
   replicas_.node(1).set_cut(false);
   replicas_.node(1).set_frozen(false);
   replicas_.Stop(1);
-  MIRDAX_TRY(replicas_.Serve());
+  return replicas_.Serve();
+}
+
+Status Run::Rejoin() {
+  MIRDAX_TRY(RestartSecond());
+  rejoining_ = true;
+  replication_->Rejoin();
+  rejoining_ = false;
+  return meanwhile_;
+}
+
+void Run::BetweenSlices() {
+  if (!rejoining_ || !meanwhile_ || next_ == operations_.size()) return;
+  if ((plan_.pauses >> (slices_++ % 64) & 1) == 0) meanwhile_ = DoNext();
+}
+
+Status Run::Remount() {
+  executor_.reset();
+  MIRDAX_TRY(mounted_->volume().Unmount());
+  mounted_.reset();
+  MIRDAX_TRY(replicas_.ApplyAll());
+  MIRDAX_TRY(RestartSecond());
   MIRDAX_ASSIGN(mounted_, MountedImage::Open(set_.primary().region()));
   MIRDAX_TRY(mounted_->Recover());
   MIRDAX_ASSIGN(auto sink, Connect(*mounted_));
   MIRDAX_TRY(mounted_->Mount(std::move(sink), sync_always()));
   executor_ = std::make_unique<Executor>(mounted_->volume());
-  step.end = Now();
-  timeline_.remount = std::move(step);
-  return CheckMirrors();
+  return {};
 }
 
 Status Run::PromoteFirst(std::unique_ptr<MountedImage>& promoted) {
@@ -184,6 +229,7 @@ Status Run::CheckStale() {
   const bool changed = executor_->Do(ChangeRoot(0702)).has_value();
   if ((changed && sync_always()) || executor_->Do({.kind = OpKind::kSyncAll}))
     return Fail(ErrorCode::kCorrupt, "a primary acknowledges a sync after its mirror was promoted");
+  replication_->Rejoin();
   executor_.reset();
   mounted_.reset();
   MIRDAX_ASSIGN(mounted_, MountedImage::Open(set_.primary().region()));
@@ -208,20 +254,23 @@ Status Run::Fence() {
   return judged;
 }
 
-Status Run::DoAll(const Workload& workload) {
-  for (size_t i = 0; i < workload.operations.size(); ++i) {
-    if (scenario_ == Scenario::kFenced && i == plan_.operation) return Fence();
-    if (plan_.remount_after && i == *plan_.remount_after + 1) MIRDAX_TRY(Remount());
-    Disturb(i);
-    Step step{.begin = Now(), .end = {}};
-    MIRDAX_TRY(DoStep(*mounted_, *executor_, *history_, workload.operations[i],
-                      set_.primary().shape().scarce()));
-    MIRDAX_TRY(CheckMirrors());
-    step.end = Now();
-    timeline_.operations.push_back(std::move(step));
+Status Run::DoNext() {
+  Disturb(next_);
+  Step step{.begin = Now(), .end = {}};
+  MIRDAX_TRY(DoStep(*mounted_, *executor_, *history_, operations_[next_++],
+                    set_.primary().shape().scarce()));
+  MIRDAX_TRY(CheckMirrors());
+  step.end = Now();
+  timeline_.operations.push_back(std::move(step));
+  return {};
+}
+
+Status Run::DoAll() {
+  while (next_ < operations_.size()) {
+    if (scenario_ == Scenario::kFenced && next_ == plan_.operation) return Fence();
+    MIRDAX_TRY(DoNext());
+    if (plan_.return_after && next_ == *plan_.return_after + 1) MIRDAX_TRY(BringBack());
   }
-  if (plan_.remount_after && *plan_.remount_after + 1 == workload.operations.size())
-    MIRDAX_TRY(Remount());
   // What the mirrors do by themselves comes last.
   return replicas_.ApplyAll();
 }
@@ -234,7 +283,8 @@ Result<SetRecording> Run::Do(const Workload& workload) {
   history_.emplace(std::move(state),
                    sync_always() ? History::Synced::kEverything : History::Synced::kNothing);
   executor_ = std::make_unique<Executor>(mounted_->volume());
-  MIRDAX_TRY(DoAll(workload));
+  operations_ = workload.operations;
+  MIRDAX_TRY(DoAll());
   SetRecording recording{.workload = workload, .mirrors = {}, .epochs = {}};
   if (scenario_ == Scenario::kFenced) return recording;
   const PrivateBlock block = mounted_->private_store().Get();
@@ -249,16 +299,16 @@ Result<SetRecording> Run::Do(const Workload& workload) {
   return recording;
 }
 
-// From when to when, during the remount, the mirror was not on the list that the primary durably
-// had.
-Status FindFill(const Step& remount, DurablePrivate& primary,
-                const std::vector<RegionEvent>& primary_log, const PrivateBlock& copy,
-                Recording& mirror) {
-  bool listed = mirror.listed.empty() || mirror.listed.back();
-  if (!listed) mirror.fill_begin = primary_log[remount.begin.primary - 1].sequence;
-  for (size_t at = remount.begin.primary; at < remount.end.primary; ++at) {
+// From when to when, during the fill, the mirror was not on the list that the primary durably had.
+Status FindFill(MirroredPool& set, const Step& fill, const std::vector<RegionEvent>& primary_log,
+                const PrivateBlock& copy, Recording& mirror) {
+  DurablePrivate primary(set.primary().region(), primary_log);
+  MIRDAX_ASSIGN(PrivateBlock block, primary.After(fill.begin.primary));
+  bool listed = ListsInSync(block, copy);
+  if (!listed) mirror.fill_begin = primary_log[fill.begin.primary - 1].sequence;
+  for (size_t at = fill.begin.primary; at < fill.end.primary; ++at) {
     if (primary_log[at].kind != RegionEvent::Kind::kDrain) continue;
-    MIRDAX_ASSIGN(const PrivateBlock block, primary.After(at + 1));
+    MIRDAX_ASSIGN(block, primary.After(at + 1));
     if (std::exchange(listed, ListsInSync(block, copy)) == listed) continue;
     (listed ? mirror.fill_end : mirror.fill_begin) = primary_log[at].sequence;
   }
@@ -266,21 +316,14 @@ Status FindFill(const Step& remount, DurablePrivate& primary,
   return {};
 }
 
-// Fills in what the durable lists say of a mirror; S2.
+// What the durable lists say of a mirror when each operation has returned; S2.
 Status FindLists(MirroredPool& set, size_t number, const Timeline& timeline,
                  const std::vector<RegionEvent>& primary_log, Recording& mirror) {
   DurablePrivate primary(set.primary().region(), primary_log);
   DurablePrivate copy(*set.mirrors()[number], mirror.log);
-  MIRDAX_ASSIGN(PrivateBlock block, copy.After(0));
-  const auto& remount = timeline.remount;
-  bool filled = !remount;
   for (const Step& step : timeline.operations) {
-    if (!filled && remount->end.primary <= step.begin.primary) {
-      MIRDAX_TRY(FindFill(*remount, primary, primary_log, block, mirror));
-      filled = true;
-    }
     MIRDAX_ASSIGN(const PrivateBlock list, primary.After(step.end.primary));
-    MIRDAX_ASSIGN(block, copy.After(step.end.mirrors[number]));
+    MIRDAX_ASSIGN(const PrivateBlock block, copy.After(step.end.mirrors[number]));
     mirror.listed.push_back(ListsInSync(list, block));
     if (mirror.listed.back() && CurrentEpoch(list) != CurrentEpoch(block))
       return Fail(ErrorCode::kCorrupt,
@@ -288,8 +331,16 @@ Status FindLists(MirroredPool& set, size_t number, const Timeline& timeline,
                   mirror.listed.size(), ToString(CurrentEpoch(list)), number,
                   ToString(CurrentEpoch(block)));
   }
-  if (filled) return {};
-  return FindFill(*remount, primary, primary_log, block, mirror);
+  return {};
+}
+
+Status Complete(MirroredPool& set, size_t number, const Timeline& timeline,
+                const std::vector<RegionEvent>& primary_log, Recording& mirror) {
+  MIRDAX_TRY(FindLists(set, number, timeline, primary_log, mirror));
+  if (!timeline.fill) return {};
+  MIRDAX_ASSIGN(const PrivateBlock copy,
+                DurablePrivate(*set.mirrors()[number], mirror.log).After(0));
+  return FindFill(set, *timeline.fill, primary_log, copy, mirror);
 }
 
 }  // namespace
@@ -331,7 +382,7 @@ Result<SetRecording> RecordSet(MirroredPool& set, const Workload& workload, Scen
   for (const auto& mirror : set.mirrors()) end(*mirror);
   if (!recording) return recording;
   for (size_t i = 0; i < recording->mirrors.size(); ++i)
-    MIRDAX_TRY(FindLists(set, i, timeline, primary_log, recording->mirrors[i]));
+    MIRDAX_TRY(Complete(set, i, timeline, primary_log, recording->mirrors[i]));
   return recording;
 }
 

@@ -15,15 +15,16 @@ namespace mirdax::crash {
 // What happens to the set while the workload runs. Which operation it meets, and how far into it,
 // is computed from the workload and the seed.
 enum class Scenario : uint8_t {
-  kSteady,  // nothing: one mirror, in sync all the time
-  kLazy,    // likewise; it applies nothing before the primary waits for space
-  kLost,    // two mirrors; the second breaks off, or falls silent
-  kBack,    // likewise; then the volume is unmounted, and mounted with a fill of that mirror
-  kFenced,  // two mirrors; the first is promoted and takes the second over while the primary runs
-            // on
+  kSteady,   // nothing: one mirror, in sync all the time
+  kLazy,     // likewise; it applies nothing before the primary waits for space
+  kLost,     // two mirrors; the second breaks off, or falls silent
+  kBack,     // likewise; then the volume is unmounted, and mounted with a fill of that mirror
+  kReturns,  // likewise; the mirror comes back, and operations run in the middle of its fill
+  kFenced,   // two mirrors; the first is promoted and takes the second over while the primary runs
+             // on
 };
-inline constexpr Scenario kScenarios[] = {Scenario::kSteady, Scenario::kLazy, Scenario::kLost,
-                                          Scenario::kBack, Scenario::kFenced};
+inline constexpr Scenario kScenarios[] = {Scenario::kSteady, Scenario::kLazy,    Scenario::kLost,
+                                          Scenario::kBack,   Scenario::kReturns, Scenario::kFenced};
 std::string_view NameOf(Scenario scenario) noexcept;                   // "steady", ...
 std::optional<Scenario> FindScenario(std::string_view name) noexcept;  // the inverse
 size_t MirrorsOf(Scenario scenario) noexcept;
