@@ -141,7 +141,8 @@ Status MirrorCopy::CheckEpochs(const PrivateBlock& block, const AttachRequest& r
       return Fail(
           epoch_.number >= theirs.number ? ErrorCode::kStale : ErrorCode::kInvalid,
           "this mirror's epoch {} is not in the history of the primary, which is in {}: the "
-          "copies went different ways",
+          "copies went different ways; to keep the primary's, format the mirror again with "
+          "mkfs.mirdax --mirror --force",
           ToString(epoch_), ToString(theirs));
   }
   if (theirs.number < fence_.number)

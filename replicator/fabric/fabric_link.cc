@@ -80,6 +80,8 @@ Status FabricLink::Progress() {
     if (count == -FI_EAVAIL) {
       fi_cq_err_entry error{};
       fi_cq_readerr(endpoint_->cq(), &error, 0);
+      if (error.err == FI_ECANCELED)  // what was under way when the connection went
+        return Fail(ErrorCode::kPeerLost, "the data connection was closed");
       return Fail(FabricError(error.err, "data connection"));
     }
     if (count < 0) return Fail(FabricError(count, "data connection"));
