@@ -6,6 +6,7 @@
 #include "fs/base/mutant.h"
 #include "fs/format/checksums.h"
 #include "fs/format/private_block.h"
+#include "fs/pmem/torn_slot.h"
 
 namespace mirdax {
 namespace {
@@ -55,6 +56,8 @@ Status PrivateStore::Update(const std::function<void(PrivateBlock&)>& change) {
   MIRDAX_TRY(CheckPrivateBlock(next));
   Seal(next);
   const size_t slot = Mutated(Mutant::kPrivateBlockInPlace) ? slot_ : 1 - slot_;
+  const auto there = DecodePrivateBlock(SlotBytes(region_, slot));
+  MIRDAX_TRY(ForgetTorn(region_, SlotOffset(slot), there && there->sequence <= current_.sequence));
   MIRDAX_TRY(WriteSlot(region_, slot, next));
   current_ = next;
   slot_ = slot;

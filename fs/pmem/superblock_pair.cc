@@ -3,6 +3,7 @@
 
 #include "fs/format/checksums.h"
 #include "fs/format/superblock.h"
+#include "fs/pmem/torn_slot.h"
 
 namespace mirdax {
 namespace {
@@ -43,6 +44,8 @@ Status SuperblockPair::Store(Region& region, Superblock next) {
   MIRDAX_ASSIGN(const Geometry geometry, GeometryFor(next, region.size()));
   const size_t slot = 1 - slot_;
   const uint64_t offset = kSuperblockOffset + slot * kBlockSize;
+  const auto there = DecodeSuperblock(SlotBytes(region, slot));
+  MIRDAX_TRY(ForgetTorn(region, offset, there && there->sequence <= current_.sequence));
   region.Write(offset, BytesOf(next));
   MIRDAX_TRY(region.Persist(offset, kBlockSize));
   current_ = next;

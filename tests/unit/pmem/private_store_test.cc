@@ -32,6 +32,14 @@ Lsn TailIn(Region& region) {
   return (*store)->Get().tail;
 }
 
+std::unique_ptr<RecorderRegion> WithLines(RecorderRegion& region,
+                                          const std::vector<uint64_t>& lines, unsigned subset) {
+  std::vector<LandedLine> landed;
+  for (size_t i = 0; i < lines.size(); ++i)
+    if ((subset & 1U << i) != 0) landed.push_back({lines[i], 0xff});
+  return *RecorderRegion::Create(region.CrashImage(landed)->bytes());
+}
+
 TEST(PrivateStore, KeepsWhatItWasGiven) {
   const auto region = Formatted();
   auto store = PrivateStore::Open(*region);
@@ -67,12 +75,43 @@ TEST(PrivateStore, ATornUpdateLeavesTheOldBlock) {
   const auto lines = region->InFlightLines();
   ASSERT_GE(lines.size(), 2U);
   ASSERT_LE(lines.size(), 8U);
-  for (unsigned subset = 0; subset < 1U << lines.size(); ++subset) {
-    std::vector<LandedLine> landed;
-    for (size_t i = 0; i < lines.size(); ++i)
-      if ((subset & 1U << i) != 0) landed.push_back({lines[i], 0xff});
-    const auto image = RecorderRegion::Create(region->CrashImage(landed)->bytes());
-    EXPECT_EQ(TailIn(**image), landed.size() == lines.size() ? 192U : 128U);
+  for (unsigned subset = 0; subset < 1U << lines.size(); ++subset)
+    EXPECT_EQ(TailIn(*WithLines(*region, lines, subset)),
+              subset + 1 == 1U << lines.size() ? 192U : 128U);
+}
+
+TEST(PrivateStore, LinesOfTwoTornUpdatesNeverMakeTheFirstOneCount) {
+  const auto change = [](Lsn tail) {
+    return [tail](PrivateBlock& block) {
+      block.tail = tail;
+      block.history[0].since_seconds = 77;
+      block.members[3].copy_uuid.fill(9);
+      block.members[3].state = MemberState::kInSync;
+      block.members[3].address[0] = 'a';
+    };
+  };
+  const auto region = Formatted();
+  {
+    auto store = PrivateStore::Open(*region);
+    ASSERT_TRUE((*store)->Update([](PrivateBlock& block) { block.tail = 64; }));
+    ASSERT_TRUE((*store)->Update([](PrivateBlock& block) { block.tail = 128; }));
+    region->FailDrain(1, false);
+    ASSERT_FALSE((*store)->Update(change(192)));
+  }
+  const auto lines = region->InFlightLines();
+  ASSERT_GE(lines.size(), 2U);
+  for (unsigned first = 0; first + 1 < 1U << lines.size(); ++first) {
+    for (int drain = 1; drain <= 2; ++drain) {
+      const auto torn = WithLines(*region, lines, first);
+      auto store = PrivateStore::Open(*torn);
+      torn->FailDrain(drain, false);
+      const bool updated = (*store)->Update(change(256)).has_value();
+      const auto again = torn->InFlightLines();
+      for (unsigned second = 0; second < 1U << again.size(); ++second) {
+        const Lsn tail = TailIn(*WithLines(*torn, again, second));
+        EXPECT_TRUE(tail == 256 || (!updated && tail == 128)) << tail;
+      }
+    }
   }
 }
 

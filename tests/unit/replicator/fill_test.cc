@@ -235,6 +235,21 @@ TEST_P(Rejoin, AMirrorThatFreezesDuringTheFillHoldsACommitUpForOneTimeoutOnly) {
   ExpectAllOn(*one_);
 }
 
+TEST_P(Rejoin, APrimaryThatCouldNotCommitHereIsNoModelForAMirror) {  // R7
+  between_slices_ = [&] {
+    if (slices_ != 3) return;
+    CommitOne();
+    const Lsn commit = primary_.copy.commit();
+    sink_->Post({.data = {}, .from = commit, .to = commit});
+    sink_->Abandon();
+    EXPECT_FALSE(sink_->Wait().has_value());
+  };
+  sink_->Rejoin();
+  between_slices_ = nullptr;
+  EXPECT_EQ(StateOf(0), "ejected");
+  EXPECT_EQ(one_->copy.store->Get().state, CopyState::kFilling);
+}
+
 TEST_P(Rejoin, AMirrorThatHasSeenAHigherEpochMeanwhileEndsThisPrimary) {  // R6
   const PrivateBlock block = primary_.copy.store->Get();
   AttachRequest newer{Uuid{block.set_uuid}, Uuid{two_->copy.store->Get().copy_uuid},
