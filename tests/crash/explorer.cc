@@ -146,17 +146,32 @@ std::optional<Failure> Explorer::Explore(const Workload& workload, const Explore
   return FailedRun(workload, recording.error());
 }
 
-std::optional<Failure> Explorer::ExploreInterleaved(const Workload& workload,
-                                                    const InterleavedRun& run,
-                                                    const ExploreOptions& options) {
+Status Explorer::Explain(const Workload& workload, const InterleavedRun& run, Orders& orders) {
   const uint64_t begun = Now();
   stats_.shared_commits += run.shared_commits;
   distinct_.AddInterleaving(workload, run.interleaving);
-  Orders orders(run);
-  const Status found = orders.Find();
+  Status found = orders.Find();
   stats_.check.judge_ns += Now() - begun;
+  return found;
+}
+
+std::optional<Failure> Explorer::ExploreInterleaved(const Workload& workload,
+                                                    const InterleavedRun& run,
+                                                    const ExploreOptions& options) {
+  Orders orders(run);
+  const Status found = Explain(workload, run, orders);
   if (!found) return FailedRun(workload, found.error());
   return ExploreLog(workload, run.log, run.points, orders, options, pool_.region(), nullptr);
+}
+
+std::optional<Failure> Explorer::ExploreMirror(const Workload& workload, const InterleavedRun& run,
+                                               size_t number, const ExploreOptions& options,
+                                               ImageRegion& region, const Takeover& takeover) {
+  Orders orders(run);
+  const Status found = Explain(workload, run, orders);
+  if (!found) return FailedRun(workload, found.error());
+  const InterleavedRun::Mirror& mirror = run.mirrors[number];
+  return ExploreLog(workload, mirror.log, mirror.points, orders, options, region, &takeover);
 }
 
 Failure Explorer::FailedRun(const Workload& workload, const Error& why) {

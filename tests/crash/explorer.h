@@ -17,6 +17,8 @@
 
 namespace mirdax::crash {
 
+class Orders;
+
 // The images of all workloads, by hash, so that "distinct" is counted honestly; and the runs of
 // workloads with clients, by the turns that they took.
 //
@@ -92,6 +94,10 @@ class Explorer {
   std::optional<Failure> ExploreMirror(const Workload& workload, const Recording& recording,
                                        const ExploreOptions& options, ImageRegion& region,
                                        const Takeover& takeover);
+  // Of mirror `number` of a run with clients.
+  std::optional<Failure> ExploreMirror(const Workload& workload, const InterleavedRun& run,
+                                       size_t number, const ExploreOptions& options,
+                                       ImageRegion& region, const Takeover& takeover);
 
  private:
   struct Run;  // of one workload
@@ -100,6 +106,7 @@ class Explorer {
                                     const ExploreOptions& options, ImageRegion& region,
                                     const Takeover* takeover);
   Failure FailedRun(const Workload& workload, const Error& why);
+  Status Explain(const Workload& workload, const InterleavedRun& run, Orders& orders);
   std::optional<Failure> ExplorePoint(Run& run, uint64_t point);
 
   ShapedPool& pool_;

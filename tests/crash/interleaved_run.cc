@@ -3,9 +3,13 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
+#include "replicator/epochs.h"
 #include "tests/crash/current_case.h"
 #include "tests/crash/interleaver.h"
+#include "tests/crash/mirrored_pool.h"
+#include "tests/crash/replica_set.h"
 
 namespace mirdax::crash {
 namespace {
@@ -91,8 +95,10 @@ bool IsSync(const Operation& op) {
 
 class Runner {
  public:
-  Runner(ShapedPool& pool, const Workload& workload, InterleavedRun& run, MountedImage& mounted)
-      : region_(pool.region()),
+  // `regions`: of all copies, the primary's first.
+  Runner(const std::vector<ImageRegion*>& regions, const Workload& workload, InterleavedRun& run,
+         MountedImage& mounted)
+      : regions_(regions),
         workload_(workload),
         run_(run),
         mounted_(mounted),
@@ -103,7 +109,8 @@ class Runner {
     run_.operations.reserve(workload.operations.size());
   }
 
-  Status Run() {
+  // `ends`: what happens by itself after the last operation.
+  Status Run(const std::function<Status()>& ends) {
     const std::vector<Operation>& all = workload_.operations;
     for (size_t at = 0; at < all.size();) {
       if (all[at].client == 0) {
@@ -115,21 +122,24 @@ class Runner {
       at = end;
     }
     run_.interleaving = interleaver_.fingerprint();
-    ended_ = region_.log_size();
+    MIRDAX_TRY(ends());
+    ended_ = LogSizes();
     executor_.CloseAll();
     if (unmounted_) return {};
     MIRDAX_ASSIGN(run_.end, Observe(mounted_.volume()));
     return {};
   }
 
-  // REQUIRES: run.log was taken from the region.
-  void MakePoints();
+  // Of a copy, by its place in `regions`. Cuts off what the log has from after the end.
+  // `posts`: see Recording.
+  std::vector<CrashPoint> MakePoints(size_t copy, std::vector<RegionEvent>& log,
+                                     const std::vector<size_t>& posts) const;
   void CountSharedCommits();
 
  private:
-  struct Mark {  // an operation begins or returns
-    size_t events;
-    size_t index;  // in run_.operations
+  struct Mark {                  // an operation begins or returns
+    std::vector<size_t> events;  // by copy
+    size_t index;                // in run_.operations
     bool returns;
   };
 
@@ -173,10 +183,15 @@ class Runner {
   void MarkNow(size_t index, bool returns) {
     InterleavedRun::Done& done = run_.operations[index];
     (returns ? done.returned_at : done.begun_at) = marks_.size();
-    marks_.push_back({region_.log_size(), index, returns});
+    marks_.push_back({LogSizes(), index, returns});
+  }
+  std::vector<size_t> LogSizes() const {
+    std::vector<size_t> sizes;
+    for (const ImageRegion* region : regions_) sizes.push_back(region->log_size());
+    return sizes;
   }
 
-  ImageRegion& region_;
+  const std::vector<ImageRegion*>& regions_;
   const Workload& workload_;
   InterleavedRun& run_;
   MountedImage& mounted_;
@@ -185,31 +200,36 @@ class Runner {
   std::vector<Mark> marks_;
   std::vector<std::thread::id> threads_;  // by index in run_.operations
   std::vector<bool> waited_;              // likewise
-  size_t ended_ = 0;                      // events of the log that belong to operations
+  std::vector<size_t> ended_;             // by copy: events of the log that belong to operations
   bool unmounted_ = false;
   Interleaver interleaver_;  // last: its threads use the others
 };
 
-void Runner::MakePoints() {
+std::vector<CrashPoint> Runner::MakePoints(size_t copy, std::vector<RegionEvent>& log,
+                                           const std::vector<size_t>& posts) const {
+  std::vector<CrashPoint> points;
   Moment now;
-  if (!marks_.empty()) run_.points.push_back({marks_.front().events, now});
-  size_t event = marks_.empty() ? ended_ : marks_.front().events;
-  const auto drains_until = [&](size_t end) {
+  if (!marks_.empty()) points.push_back({marks_.front().events[copy], now});
+  size_t event = marks_.empty() ? ended_[copy] : marks_.front().events[copy];
+  const auto add_until = [&](size_t end) {
     for (; event < end; ++event) {
-      if (run_.log[event].kind == RegionEvent::Kind::kDrain) run_.points.push_back({event, now});
+      if (log[event].kind == RegionEvent::Kind::kDrain || std::ranges::binary_search(posts, event))
+        points.push_back({event, now});
     }
   };
   for (const Mark& mark : marks_) {
-    drains_until(mark.events);
+    add_until(mark.events[copy]);
     if (mark.returns) {
       now.open &= ~(uint64_t{1} << mark.index);
-      run_.points.push_back({mark.events, now});
+      points.push_back({mark.events[copy], now});
     } else {
       now.begun = now.returned = static_cast<uint32_t>(mark.index) + 1;
       now.open |= uint64_t{1} << mark.index;
     }
   }
-  run_.log.resize(ended_);
+  add_until(ended_[copy]);
+  log.resize(ended_[copy]);
+  return points;
 }
 
 void Runner::CountSharedCommits() {
@@ -218,7 +238,8 @@ void Runner::CountSharedCommits() {
     if (!IsSync(done.operation) || done.answer || !waited_[index]) continue;
     bool own = false;
     bool other = false;
-    for (size_t at = marks_[done.begun_at].events; at < marks_[done.returned_at].events; ++at) {
+    for (size_t at = marks_[done.begun_at].events[0]; at < marks_[done.returned_at].events[0];
+         ++at) {
       if (run_.log[at].kind != RegionEvent::Kind::kDrain) continue;
       (run_.log[at].thread == threads_[index] ? own : other) = true;
     }
@@ -248,28 +269,70 @@ Status CheckClients(const Workload& workload) {
   return {};
 }
 
-Result<InterleavedRun> RecordClients(ShapedPool& pool, const Workload& workload) {
+namespace {
+
+// `replicas`: null, where the pool has no mirrors. `regions`: of all copies, the primary's first.
+Status RecordOn(ShapedPool& pool, const std::vector<ImageRegion*>& regions, ReplicaSet* replicas,
+                const Workload& workload, InterleavedRun& run) {
+  ReplicaSet::Replication* replication = nullptr;
+  const auto connect = [&](MountedImage& image) -> Result<std::unique_ptr<ReplicationSink>> {
+    MIRDAX_ASSIGN(auto connected, replicas->Connect(image));
+    replication = connected.get();
+    return std::unique_ptr<ReplicationSink>(std::move(connected));
+  };
+  if (replicas != nullptr) MIRDAX_TRY(replicas->Serve());
+  MIRDAX_ASSIGN(const auto mounted,
+                pool.Mount(&run.start, replicas != nullptr ? connect : ShapedPool::Connect()));
+  Runner runner(regions, workload, run, *mounted);
+  MIRDAX_TRY(runner.Run([&] { return replicas != nullptr ? replicas->ApplyAll() : Status(); }));
+  run.log = regions[0]->TakeLog();
+  runner.CountSharedCommits();
+  run.points = runner.MakePoints(0, run.log, {});
+  for (size_t i = 1; i < regions.size(); ++i) {
+    if (const std::string why = replication->WhyOut(i - 1); !why.empty())
+      return Fail(ErrorCode::kCorrupt, "mirror {} left the in-sync list: {}", i - 1, why);
+    InterleavedRun::Mirror& mirror = run.mirrors.emplace_back();
+    mirror.log = regions[i]->TakeLog();
+    mirror.points = runner.MakePoints(i, mirror.log, replicas->TakePosts(i - 1));
+  }
+  if (replicas != nullptr) {
+    const PrivateBlock block = mounted->private_store().Get();
+    for (const EpochEntry& entry : HistoryOf(block)) run.epochs.push_back(entry.epoch);
+  }
+  return {};
+}
+
+Result<InterleavedRun> RecordCopies(ShapedPool& pool, const std::vector<ImageRegion*>& regions,
+                                    ReplicaSet* replicas, const Workload& workload) {
   MIRDAX_TRY(CheckClients(workload));
-  ImageRegion& region = pool.region();
   InterleavedRun run;
   run.scarce = pool.shape().scarce();
   run.sync_always = pool.shape().sync_always;
-  region.Begin();
-  region.StartLog();
-  const auto record = [&]() -> Status {
-    MIRDAX_ASSIGN(const auto mounted, pool.Mount(&run.start));
-    Runner runner(pool, workload, run, *mounted);
-    MIRDAX_TRY(runner.Run());
-    run.log = region.TakeLog();
-    runner.CountSharedCommits();
-    runner.MakePoints();
-    return {};
-  };
-  const Status recorded = record();
-  region.TakeLog();
-  region.Undo();
+  for (ImageRegion* region : regions) {
+    region->Begin();
+    region->StartLog();
+  }
+  const Status recorded = RecordOn(pool, regions, replicas, workload, run);
+  for (ImageRegion* region : regions) {
+    region->TakeLog();
+    region->Undo();
+  }
   if (!recorded) return Fail(recorded.error());
   return run;
+}
+
+}  // namespace
+
+Result<InterleavedRun> RecordClients(ShapedPool& pool, const Workload& workload) {
+  return RecordCopies(pool, {&pool.region()}, nullptr, workload);
+}
+
+Result<InterleavedRun> RecordClients(MirroredPool& set, const Workload& workload,
+                                     const ReplicaOptions& options) {
+  std::vector<ImageRegion*> regions = {&set.primary().region()};
+  for (const auto& mirror : set.mirrors()) regions.push_back(mirror.get());
+  ReplicaSet replicas(set.mirrors(), options);
+  return RecordCopies(set.primary(), regions, &replicas, workload);
 }
 
 }  // namespace mirdax::crash

@@ -12,6 +12,9 @@
 
 namespace mirdax::crash {
 
+class MirroredPool;
+struct ReplicaOptions;
+
 // Operations have the numbers 1, 2, 3... in the order in which they began; those are also their
 // times (SecondsAt), and the indices of a Moment.
 struct InterleavedRun {
@@ -21,6 +24,10 @@ struct InterleavedRun {
     // Order of all beginnings and returns of the run.
     uint64_t begun_at = 0;
     uint64_t returned_at = 0;
+  };
+  struct Mirror {
+    std::vector<RegionEvent> log;
+    std::vector<CrashPoint> points;  // after each post, too
   };
 
   State start;
@@ -32,12 +39,17 @@ struct InterleavedRun {
   std::optional<Observation> end;  // what there is to see after the last; none: unmounted
   uint64_t interleaving = 0;       // Interleaver::fingerprint()
   uint64_t shared_commits = 0;     // syncs that waited for another's commit and made none
+  std::vector<Mirror> mirrors;
+  std::vector<EpochId> epochs;  // that a primary with mirrors has been in
 };
 
 // Lines without a client run one after another, as in Record(); consecutive lines with clients run
 // at once, each client's in their order, in turns that workload.schedule decides.
 // Errors: kInvalid: the shape could not be mounted, or CheckClients().
 Result<InterleavedRun> RecordClients(ShapedPool& pool, const Workload& workload);
+// Likewise, on a primary with mirrors. kCorrupt: a mirror left the in-sync list.
+Result<InterleavedRun> RecordClients(MirroredPool& set, const Workload& workload,
+                                     const ReplicaOptions& options);
 
 // What keeps a run with clients within what the oracle understands: kInvalid says what does not.
 // A path is looked up before the operation proper; in between, another client might give the name

@@ -82,12 +82,12 @@ Result<std::vector<Task>> TasksOf(const Arguments& arguments) {
   for (const std::string& name : arguments.run) {
     MIRDAX_TRY(AddFiles(name, arguments, tasks));
   }
-  if (arguments.scenario) {  // sets run one client
-    std::erase_if(tasks, [](const Task& each) { return each.generated.workload.clients() != 0; });
-  }
   for (const Shape& shape : Shapes()) {
     if (arguments.shape != "all" && arguments.shape != shape.name) continue;
     for (auto& each : Generate(arguments, shape.name)) tasks.push_back({std::move(each), {}});
+  }
+  if (arguments.scenario && MirrorsOf(*arguments.scenario) != 1) {  // they meet one operation
+    std::erase_if(tasks, [](const Task& each) { return each.generated.workload.clients() != 0; });
   }
   return tasks;
 }

@@ -23,10 +23,17 @@ class SetExplorer {
         stats_(stats),
         on_failure_(std::move(on_failure)) {}
 
-  // The first violation, if there is one.
+  // The first violation, if there is one. Workloads with clients run where nothing is lost
+  // (MirrorsOf() is 1): a scenario meets an operation, and they have several at once.
   std::optional<Failure> Explore(const Workload& workload, const ExploreOptions& options);
 
  private:
+  std::optional<Failure> ExploreOne(const Workload& workload, const ExploreOptions& options);
+  std::optional<Failure> ExploreClients(const Workload& workload, const ExploreOptions& options);
+  Failure FailedRun(const Workload& workload, const Error& why);
+  // Reports a violation of mirror `number` into `failure`.
+  Explorer ExplorerOf(size_t number, const Workload& workload, std::optional<Failure>& failure);
+
   MirroredPool& set_;
   const Scenario scenario_;
   DistinctImages& distinct_;

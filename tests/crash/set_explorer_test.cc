@@ -157,5 +157,46 @@ TEST_F(MirrorImages, TheDaemonServesSomeImagesBeforeTheyArePromoted) {
   EXPECT_EQ(Judge(recording, options), "no violation");
 }
 
+// One mirror, and two clients at once.
+class MirrorImagesOfClients : public SetTest {
+ protected:
+  MirrorImagesOfClients() : SetTest(1) {}
+};
+
+constexpr const char* kTwoSyncs =
+    "schedule 3\n"
+    "open A/f @a\nopen B/g @b\n"
+    "1: write @a 0 5000 1\n1: fsync @a\n"
+    "2: append @b 6000 2\n2: fsync @b\n";
+
+TEST_F(MirrorImagesOfClients, ACorrectRunHasNoViolation) {
+  for (const Scenario scenario : {Scenario::kSteady, Scenario::kLazy})
+    EXPECT_EQ(Explore(Lines(kTwoSyncs), scenario), "no violation");
+  EXPECT_GT(distinct_.count(), 100U);
+}
+
+TEST_F(MirrorImagesOfClients, TheSameScheduleGivesTheSameImages) {
+  Explore(Lines(kTwoSyncs), Scenario::kSteady);
+  const uint64_t count = distinct_.count();
+  Explore(Lines(kTwoSyncs), Scenario::kSteady);
+  EXPECT_EQ(distinct_.count(), count);
+  EXPECT_EQ(distinct_.interleavings(), 1U);
+}
+
+TEST_F(MirrorImagesOfClients, AForgottenFlushOfTheCommitWordIsFound) {
+  const Workload workload = Lines(kTwoSyncs);
+  auto run = RecordClients(*set_, workload, ReplicasOf(workload, Scenario::kSteady, 1));
+  ASSERT_TRUE(run);
+  for (RegionEvent& event : run->mirrors.front().log) {
+    if (event.kind == RegionEvent::Kind::kFlush && event.offset == kCommitLineOffset)
+      event.length = 0;
+  }
+  Explorer explorer(set_->primary(), distinct_, stats_, {});
+  const auto failure = explorer.ExploreMirror(workload, *run, 0, {}, *set_->mirrors().front(),
+                                              Takeover(run->epochs));
+  ASSERT_TRUE(failure);
+  EXPECT_THAT(failure->reason, HasSubstr("in none of"));
+}
+
 }  // namespace
 }  // namespace mirdax::crash

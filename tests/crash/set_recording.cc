@@ -38,17 +38,26 @@ bool Unmounts(const Workload& workload) {
   });
 }
 
-// May add a sync to `workload`, before it is mounted again.
-Plan MakePlan(Workload& workload, Scenario scenario, uint64_t seed) {
-  std::mt19937_64 random(std::hash<std::string>{}(PrintWorkload(workload)) ^ seed);
+std::mt19937_64 RandomOf(const Workload& workload, uint64_t seed) {
+  return std::mt19937_64(std::hash<std::string>{}(PrintWorkload(workload)) ^ seed);
+}
+
+ReplicaOptions MakeReplicas(std::mt19937_64& random, Scenario scenario, uint64_t seed) {
   constexpr size_t kInlineLimits[] = {0, 256, 16384};
   constexpr ApplyMoment kApplies[] = {ApplyMoment::kWhenSpaceWaits, ApplyMoment::kAfterEachBatch,
                                       ApplyMoment::kAtEachWrite};
+  ReplicaOptions options{.seed = seed,
+                         .inline_limit = kInlineLimits[random() % std::size(kInlineLimits)],
+                         .apply = kApplies[random() % std::size(kApplies)]};
+  if (scenario == Scenario::kLazy) options.apply = ApplyMoment::kWhenSpaceWaits;
+  return options;
+}
+
+// May add a sync to `workload`, before it is mounted again.
+Plan MakePlan(Workload& workload, Scenario scenario, uint64_t seed) {
+  std::mt19937_64 random = RandomOf(workload, seed);
   Plan plan;
-  plan.replicas = {.seed = seed,
-                   .inline_limit = kInlineLimits[random() % std::size(kInlineLimits)],
-                   .apply = kApplies[random() % std::size(kApplies)]};
-  if (scenario == Scenario::kLazy) plan.replicas.apply = ApplyMoment::kWhenSpaceWaits;
+  plan.replicas = MakeReplicas(random, scenario, seed);
   const size_t count = workload.operations.size();
   if (count == 0) return plan;
   plan.operation = random() % count;
@@ -357,6 +366,11 @@ std::optional<Scenario> FindScenario(std::string_view name) noexcept {
 
 size_t MirrorsOf(Scenario scenario) noexcept {
   return scenario == Scenario::kSteady || scenario == Scenario::kLazy ? 1 : 2;
+}
+
+ReplicaOptions ReplicasOf(const Workload& workload, Scenario scenario, uint64_t seed) {
+  std::mt19937_64 random = RandomOf(workload, seed);
+  return MakeReplicas(random, scenario, seed);
 }
 
 Result<SetRecording> RecordSet(MirroredPool& set, const Workload& workload, Scenario scenario,

@@ -28,6 +28,8 @@ inline constexpr Scenario kScenarios[] = {Scenario::kSteady, Scenario::kLazy,   
 std::string_view NameOf(Scenario scenario) noexcept;                   // "steady", ...
 std::optional<Scenario> FindScenario(std::string_view name) noexcept;  // the inverse
 size_t MirrorsOf(Scenario scenario) noexcept;
+// The mirrors' own choices in a run.
+ReplicaOptions ReplicasOf(const Workload& workload, Scenario scenario, uint64_t seed);
 
 struct SetRecording {
   Workload workload;  // as it was run: a scenario may add a sync
