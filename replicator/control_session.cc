@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "fs/base/memory_reserve.h"
 #include "replicator/bytes.h"
 
 namespace mirdax {
@@ -37,6 +38,8 @@ Frame ControlSession::TryHandle(const Frame& frame, bool& hang_up) {
 Result<std::vector<std::byte>> ControlSession::Answer(const Frame& frame) {
   const std::span<const std::byte> payload = frame.payload;
   if (frame.type == FrameType::kStatus) {
+    // The JSON library allocates where it destroys, too: out of memory there is the daemon's end.
+    MIRDAX_ASSIGN(const MemoryReserve reserve, MemoryReserve::Open());
     ByteWriter writer;
     writer.PutString(copy_.StatusDocument(pm_));
     return writer.Take();

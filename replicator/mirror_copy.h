@@ -74,7 +74,7 @@ class MirrorCopy {
   void AwaitApplyWork(std::chrono::milliseconds max_wait) MIRDAX_EXCLUDES(state_mutex_);
   void Interrupt() MIRDAX_EXCLUDES(state_mutex_);
   // Applies everything committed and persists the tail; while the copy is filled, too. Nothing to
-  // do is success.
+  // do is success. Throws std::bad_alloc: then the next call does it all.
   Status Apply() MIRDAX_EXCLUDES(apply_mutex_);
 
   CopyInfo Info() const MIRDAX_EXCLUDES(state_mutex_);

@@ -29,6 +29,8 @@ struct MirrorServerOptions {
   size_t max_connections = 64;
 };
 
+// Errors:  without memory (or threads) a connection is dropped, and the journal applied later; the
+//          daemon lives on.
 // Threads: Start(), Stop() and the destructor by one thread. Inside: one thread that accepts, one
 // that applies, one for each control connection (their number is bounded).
 class MirrorServer {
@@ -61,8 +63,10 @@ class MirrorServer {
         listener_(std::move(listener)) {}
   void AcceptLoop();
   void ApplyLoop();
+  Status Apply();  // of the copy; kNoMemory: not now
   void Admit(int fd, const std::string& peer) MIRDAX_EXCLUDES(mutex_);
   void Serve(Connection& connection, SessionId id, const std::string& peer);
+  void ServeSession(Connection& connection, SessionId id, const std::string& peer);
 
   MirrorCopy& copy_;
   const MirrorServerOptions options_;

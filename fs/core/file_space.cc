@@ -142,7 +142,7 @@ Status FileSpace::ReplaceTail(Inode& inode, uint64_t size, const Segment& tail) 
                 volume_.allocator->Reserve(1, tail.pool_block, SpaceUse::kMetadata));
   const uint64_t from = tail.pool_block * kBlockSize;
   const uint64_t to = fresh.start * kBlockSize;
-  if (const Status readable = volume_.CheckMetadata(); !readable) {
+  if (Status readable = volume_.CheckMetadata(); !readable) {
     volume_.allocator->Unreserve(fresh);
     return readable;
   }
@@ -152,7 +152,7 @@ Status FileSpace::ReplaceTail(Inode& inode, uint64_t size, const Segment& tail) 
     volume_.region.StreamZeros(to + tail_bytes, kBlockSize - tail_bytes);
   }
   MIRDAX_TRY(volume_.region.CheckGood(to, kBlockSize));  // else it stays reserved
-  if (const Status copied = volume_.region.CheckGood(from, tail_bytes); !copied) {
+  if (Status copied = volume_.region.CheckGood(from, tail_bytes); !copied) {
     volume_.allocator->Unreserve(fresh);
     return copied;
   }

@@ -13,6 +13,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <new>
+
+#include "fs/base/memory_reserve.h"
 
 namespace mirdax {
 namespace {
@@ -102,7 +105,12 @@ void StatusSocket::AnswerOne() {
   if (client < 0) return;
   const timeval limit{.tv_sec = 1, .tv_usec = 0};
   setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-  const std::string document = render_();
+  std::string document;
+  try {
+    // The JSON library allocates where it destroys, too: out of memory there is the daemon's end.
+    if (const auto reserve = MemoryReserve::Open()) document = render_();
+  } catch (const std::bad_alloc&) {  // whoever asked gets nothing
+  }
   size_t sent = 0;
   while (sent < document.size()) {
     const ssize_t n = send(client, document.data() + sent, document.size() - sent, MSG_NOSIGNAL);

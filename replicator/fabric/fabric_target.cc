@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
+#include <system_error>
 
 #include "fs/base/check.h"
 #include "fs/base/random.h"
@@ -54,7 +56,11 @@ Result<std::unique_ptr<FabricTarget>> FabricTarget::Listen(
   std::unique_ptr<FabricTarget> target(new FabricTarget(cookie, memory, std::move(handler), clock));
   MIRDAX_TRY(target->Bind(provider, host));
   const MutexLock lock(target->mutex_);
-  target->thread_ = std::thread([self = target.get()] { self->Run(); });
+  try {
+    target->thread_ = std::thread([self = target.get()] { self->Run(); });
+  } catch (const std::system_error&) {  // no thread
+    return Fail(ErrorCode::kNoMemory);
+  }
   return target;
 }
 
@@ -99,13 +105,19 @@ void FabricTarget::SetState(State state) {
 }
 
 void FabricTarget::Run() {
-  Status result = Accept();
-  if (result) {
-    SetState(State::kConnected);
-    result = Serve();
+  Status result;
+  try {
+    result = Accept();
+    if (result) {
+      SetState(State::kConnected);
+      result = Serve();
+    }
+  } catch (const std::bad_alloc&) {
+    result = Fail(ErrorCode::kNoMemory);
   }
+  listener_.reset();  // who is still connecting need not wait
   const MutexLock lock(mutex_);
-  reason_ = result ? "closed" : result.error().message;
+  if (!result) reason_.swap(result.error().message);
   state_ = State::kEnded;
   windows_.clear();
   if (endpoint_ != nullptr) endpoint_->CloseEp();

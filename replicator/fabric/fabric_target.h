@@ -76,7 +76,7 @@ class FabricTarget final : public DataTarget {
   mutable Mutex mutex_;
   CondVar changed_;
   State state_ MIRDAX_GUARDED_BY(mutex_) = State::kListening;
-  std::string reason_ MIRDAX_GUARDED_BY(mutex_);
+  std::string reason_ MIRDAX_GUARDED_BY(mutex_) = "closed";
   std::vector<Owned<fid_mr>> windows_ MIRDAX_GUARDED_BY(mutex_);
   std::thread thread_ MIRDAX_GUARDED_BY(mutex_);
 };
