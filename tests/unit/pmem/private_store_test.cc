@@ -101,7 +101,7 @@ TEST(PrivateStore, LinesOfTwoTornUpdatesNeverMakeTheFirstOneCount) {
   const auto lines = region->InFlightLines();
   ASSERT_GE(lines.size(), 2U);
   for (unsigned first = 0; first + 1 < 1U << lines.size(); ++first) {
-    for (int drain = 1; drain <= 2; ++drain) {
+    for (uint64_t drain = 1; drain <= 2; ++drain) {
       const auto torn = WithLines(*region, lines, first);
       auto store = PrivateStore::Open(*torn);
       torn->FailDrain(drain, false);
