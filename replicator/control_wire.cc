@@ -112,6 +112,7 @@ template <typename Io>
 void Fields(Io& io, AttachRequest& m) {
   io(m.set_uuid.bytes, m.copy_uuid.bytes);
   Fields(io, m.epochs);
+  io.List(m.attached, kMaxMirrors);
 }
 template <typename Io>
 void Fields(Io& io, CopyInfo& m) {

@@ -106,6 +106,7 @@ struct AttachRequest {
   Uuid set_uuid;
   Uuid copy_uuid;  // the primary's
   EpochRecord epochs;
+  std::vector<Uuid> attached{};  // the copies that it is attached to already
 };
 // How a mirror describes itself.
 struct CopyInfo {

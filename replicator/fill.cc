@@ -50,6 +50,28 @@ class Bits {
   const uint64_t count_;
 };
 
+// Which blocks of the inode table hold inodes in use.
+class InodeBlocks {
+ public:
+  InodeBlocks(Region& region, const Geometry& geometry)
+      : geometry_(geometry),
+        bitmap_(region.At(geometry.inode_bitmap.offset, geometry.inode_bitmap.length)) {}
+
+  uint64_t count() const { return geometry_.inode_table.length / kBlockSize; }
+  bool used(uint64_t block) const {
+    static_assert(kInodesPerBlock == 16);
+    if (block * kInodesPerBlock >= geometry_.inode_count) return false;
+    return bitmap_[2 * block] != std::byte{0} || bitmap_[2 * block + 1] != std::byte{0};
+  }
+  PoolRange RangeOf(uint64_t first, uint64_t blocks) const {
+    return {geometry_.inode_table.offset + first * kBlockSize, blocks * kBlockSize};
+  }
+
+ private:
+  const Geometry geometry_;
+  const std::byte* const bitmap_;
+};
+
 class Copier {
  public:
   Copier(Pool& pool, MirrorLink& link, const SliceRunner& run_slice,
@@ -76,35 +98,38 @@ class Copier {
     return going;
   }
 
+  // As file data: what the medium refuses fails the fill, and is no reason to stop the mount.
+  bool IsGood(const PoolRange& range) {
+    FindBad({region_.At(range.offset, range.length), range.length});
+    Status good = region_.CheckGood(range.offset, range.length);
+    if (!good) link_.GiveUp(good.error());
+    return good.has_value();
+  }
+  void PostHome(const PoolRange& range, Lsn commit) {
+    if (IsGood(range)) link_.PostHome(range, commit, region_);
+  }
+
   bool CopyBitmap(const PoolRange& bitmap) {
     bool going = true;
     for (uint64_t at = bitmap.offset; going && at < bitmap.end(); at += kSliceBytes) {
       const uint64_t length = std::min(kSliceBytes, bitmap.end() - at);
-      going = Slice([&](Lsn commit) { link_.PostHome({at, length}, commit, region_); });
+      going = Slice([&](Lsn commit) { PostHome({at, length}, commit); });
     }
     return going;
   }
 
   bool CopyInodes() {
-    static_assert(kInodesPerBlock == 16);
-    const std::byte* inodes =
-        region_.At(geometry_.inode_bitmap.offset, geometry_.inode_bitmap.length);
-    const uint64_t table_blocks = geometry_.inode_table.length / kBlockSize;
-    const auto used = [&](uint64_t block) {
-      if (block * kInodesPerBlock >= geometry_.inode_count) return false;
-      return inodes[2 * block] != std::byte{0} || inodes[2 * block + 1] != std::byte{0};
-    };
+    const InodeBlocks inodes(region_, geometry_);
     bool going = true;
-    for (uint64_t first = 0; going && first < table_blocks;) {
+    for (uint64_t first = 0; going && first < inodes.count();) {
       going = Slice([&](Lsn commit) {
-        const bool in_use = used(first);
+        const bool in_use = inodes.used(first);
         const uint64_t most = (in_use ? kSliceBytes : kSliceZeros) / kBlockSize;
         uint64_t end = first + 1;
-        while (end < table_blocks && end - first < most && used(end) == in_use) ++end;
-        const PoolRange range{geometry_.inode_table.offset + first * kBlockSize,
-                              (end - first) * kBlockSize};
+        while (end < inodes.count() && end - first < most && inodes.used(end) == in_use) ++end;
+        const PoolRange range = inodes.RangeOf(first, end - first);
         if (in_use)
-          link_.PostHome(range, commit, region_);
+          PostHome(range, commit);
         else
           link_.PostZeros(range, commit);
         first = end;
@@ -131,7 +156,9 @@ class Copier {
           next = end;
         }
         if (Mutated(Mutant::kFillLosesRun) && !data.empty()) data.pop_back();
-        if (!data.empty()) link_.Post({data, commit, commit}, {}, region_, geometry_);
+        const bool good = std::all_of(data.begin(), data.end(),
+                                      [&](const PoolRange& range) { return IsGood(range); });
+        if (good && !data.empty()) link_.Post({data, commit, commit}, {}, region_, geometry_);
         done_ += bytes;
       });
     }
@@ -154,20 +181,26 @@ Status CheckAllocated(Pool& pool, const SliceRunner& run_slice) {
   Region& region = pool.region();
   const Geometry& geometry = pool.geometry();
   Status good;
+  bool going = true;
   const auto check = [&](const PoolRange& range) {
-    for (uint64_t done = 0; good && done < range.length; done += kSliceZeros) {
-      const PoolRange piece{range.offset + done, std::min(range.length - done, kSliceZeros)};
-      FindBad({region.At(piece.offset, piece.length), piece.length});
-      good = region.CheckGood(piece.offset, piece.length);
-    }
+    FindBad({region.At(range.offset, range.length), range.length});
+    good = region.CheckGood(range.offset, range.length);
   };
+  for (const PoolRange& bitmap :
+       {geometry.block_bitmap, geometry.inode_bitmap, geometry.orphan_bitmap}) {
+    for (uint64_t at = bitmap.offset; good && going && at < bitmap.end(); at += kSliceZeros)
+      going = run_slice([&](Lsn) { check({at, std::min(kSliceZeros, bitmap.end() - at)}); });
+  }
+  const InodeBlocks inodes(region, geometry);
+  for (uint64_t first = 0; good && going && first < inodes.count();) {
+    going = run_slice([&](Lsn) {
+      const uint64_t end = std::min(inodes.count(), first + kSliceZeros / kBlockSize);
+      for (; good && first < end; ++first)
+        if (inodes.used(first)) check(inodes.RangeOf(first, 1));
+    });
+  }
   const Bits blocks(region.At(geometry.block_bitmap.offset, geometry.block_bitmap.length),
                     geometry.data_blocks);
-  bool going = run_slice([&](Lsn) {
-    for (const PoolRange& range : {geometry.block_bitmap, geometry.inode_bitmap,
-                                   geometry.orphan_bitmap, geometry.inode_table})
-      check(range);
-  });
   for (uint64_t next = 0; good && going && next < geometry.data_blocks;) {
     going = run_slice([&](Lsn) {
       const uint64_t end =

@@ -161,6 +161,12 @@ Result<CopyInfo> MirrorCopy::Attach(SessionId session, const AttachRequest& requ
                 "this mirror belongs to set {}, not to {}; to give it away, format it again with "
                 "mkfs.mirdax --mirror --force",
                 Uuid{block.set_uuid}.ToString(), request.set_uuid.ToString());
+  if (std::find(request.attached.begin(), request.attached.end(), Uuid{block.copy_uuid}) !=
+      request.attached.end())
+    return Fail(
+        ErrorCode::kInvalid,
+        "this is copy {}, to which the primary is attached by another address; name it once",
+        Uuid{block.copy_uuid}.ToString());
   {
     const MutexLock state(state_mutex_);
     MIRDAX_TRY(CheckEpochs(block, request));
@@ -277,18 +283,14 @@ Result<CopyInfo> MirrorCopy::EndFill(SessionId session, const FillRequest& reque
       return Fail(ErrorCode::kInvalid, "the fill ends at commit word {}, this copy is at {}",
                   request.commit, commit_);
   }
-  const auto become_consistent = [&] {
-    return private_store_.Update([&](PrivateBlock& next) {
-      next.state = CopyState::kConsistent;
-      StoreEpochs(request.epochs, next);
-    });
-  };
-  if (Mutated(Mutant::kFillEndsFirst)) MIRDAX_TRY(become_consistent());
   // The bytes were drained by the data connection's thread, answer by answer.
   Superblock superblock = request.superblock;
   superblock.incompat &= ~kIncompatBlank;
   MIRDAX_TRY(pool_.StoreSuperblock(superblock));
-  MIRDAX_TRY(become_consistent());  // I5: the last step
+  MIRDAX_TRY(private_store_.Update([&](PrivateBlock& next) {  // I5: the last step
+    next.state = CopyState::kConsistent;
+    StoreEpochs(request.epochs, next);
+  }));
   spdlog::info("fill has ended: this copy is consistent at LSN {}", request.commit);
   const MutexLock state(state_mutex_);
   filling_ = false;

@@ -401,6 +401,11 @@ void MirrorLink::SetApplied(Lsn applied, uint64_t fill) {
   if (applied_.exchange(applied) != applied) applied_at_ = clock_.MonotonicNanoseconds();
 }
 
+bool MirrorLink::attached() const {
+  const MutexLock lock(channel_mutex_);
+  return channel_ != nullptr;
+}
+
 bool MirrorLink::takes_batches() const {
   return state() == State::kInSync || (state() == State::kFilling && joined_);
 }

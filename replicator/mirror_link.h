@@ -33,6 +33,13 @@ class MirrorLink {
  public:
   enum class State : uint8_t { kConnecting, kFilling, kInSync, kEjected };
 
+  // When it may be filled again. Of whoever does that.
+  struct Retry {
+    unsigned failed = 0;
+    Deadline due = 0;
+  };
+  Retry retry;
+
   MirrorLink(std::string address, MirrorDialer& dialer, Clock& clock,
              std::chrono::milliseconds timeout);
   MirrorLink(const MirrorLink&) = delete;
@@ -74,6 +81,8 @@ class MirrorLink {
 
   // A mirror that is being filled gets every batch too.
   void Join() { joined_ = true; }
+  // Attached, as far as is known.
+  bool attached() const MIRDAX_EXCLUDES(channel_mutex_);
   // In sync or being filled: batches are posted to it.
   bool takes_batches() const;
 
@@ -144,7 +153,7 @@ class MirrorLink {
   uint64_t sent_ = 0;      // sequence of the last request
   uint64_t answered_ = 0;  // and of the last answer
   EpochId fill_epoch_{};
-  bool joined_ = false;
+  std::atomic<bool> joined_ = false;
   bool broken_ = false;  // failure() of the data path; no lock needed to know
 
   std::atomic<Lsn> acked_ = 0;

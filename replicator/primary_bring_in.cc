@@ -14,6 +14,7 @@ namespace mirdax {
 namespace {
 
 constexpr auto kRejoinInterval = std::chrono::seconds(2);
+constexpr auto kLongestPause = std::chrono::seconds(60);  // between fills that fail
 
 bool IsLoss(const Error& error) {
   return error.code == ErrorCode::kPeerLost || error.code == ErrorCode::kTimedOut;
@@ -35,28 +36,29 @@ Status PrimaryReplication::Impl::Connect() {
   return {};
 }
 
+Status PrimaryReplication::Impl::Attach(MirrorLink& link, const PrivateBlock& block) {
+  AttachRequest request{
+      Uuid{pool_.superblock().set_uuid}, Uuid{block.copy_uuid}, EpochsOf(block), {}};
+  for (const auto& other : links_)
+    if (other.get() != &link && other->attached())
+      request.attached.push_back(other->info().copy_uuid);
+  return link.Attach(request, key_.get(), random_);
+}
+
 Status PrimaryReplication::Impl::AttachAll(const PrivateBlock& block) {
   if (!options_.no_auth && !options_.mirrors.empty()) {
     MIRDAX_ASSIGN(key_, Key::Load(options_.key_file));
   }
-  const AttachRequest request{Uuid{pool_.superblock().set_uuid}, Uuid{block.copy_uuid},
-                              EpochsOf(block)};
   for (const std::string& address : options_.mirrors) {
     links_.push_back(
         std::make_unique<MirrorLink>(address, *dialer_, clock_, options_.mirror_timeout));
     MirrorLink& link = *links_.back();
-    Status status = link.Attach(request, key_.get(), random_);
+    Status status = Attach(link, block);
     if (status) continue;
     if (!IsLoss(status.error()) || !options_.degraded) return status;
     link.MarkFailed(status.error());
     Eject(link, status.error().message);
   }
-  for (size_t i = 0; i < links_.size(); ++i)
-    for (size_t j = 0; j < i; ++j)
-      if (!links_[i]->failure() && !links_[j]->failure() &&
-          links_[i]->info().copy_uuid == links_[j]->info().copy_uuid)
-        return Fail(ErrorCode::kInvalid, "mirrors {} and {} are the same copy; name it once",
-                    links_[j]->address(), links_[i]->address());
   return {};
 }
 
@@ -142,6 +144,7 @@ Status PrimaryReplication::Impl::Fill(MirrorLink& link) {
   {
     const FifoGate::Turn turn(gate_);
     if (ended_) return Fail(*ended_);
+    if (closing_) return Fail(ErrorCode::kPeerLost, "the mount ended before the fill");
     request.commit = Commit();
     request.epochs = EpochsOf(private_store_.Get());
     link.StartFill(request.commit, epoch_);
@@ -192,6 +195,7 @@ Status PrimaryReplication::Impl::CopyTo(MirrorLink& link, FillRequest& request) 
 }
 
 Status PrimaryReplication::Impl::PutOnList(MirrorLink& link, FillRequest& request) {
+  if (const std::optional<Error> failure = link.failure()) return Fail(*failure);
   MIRDAX_TRY(MemoryReserve::Replenish());  // the list is changed as a whole, or not
   // It may have become shorter meanwhile: the joiner is told what holds now.
   request.commit = Commit();
@@ -217,16 +221,17 @@ void PrimaryReplication::Impl::GiveUpFill(MirrorLink& link, const Error& error) 
 
 Status PrimaryReplication::Impl::Reattach(MirrorLink& link) {
   link.Reset();
-  MIRDAX_TRY(link.Attach({Uuid{pool_.superblock().set_uuid}, Uuid{private_store_.Get().copy_uuid},
-                          EpochsOf(private_store_.Get())},
-                         key_.get(), random_));
-  for (const auto& other : links_)
-    if (other.get() != &link && other->state() != State::kEjected &&
-        other->info().copy_uuid == link.info().copy_uuid)
-      return Fail(ErrorCode::kInvalid, "mirrors {} and {} are the same copy", other->address(),
-                  link.address());
+  MIRDAX_TRY(Attach(link, private_store_.Get()));
+  if (closing_) return Fail(ErrorCode::kPeerLost, "the mount ended");
+  // It is there; so if this fails, it may do so again and again, and costs both ends a lot.
+  MirrorLink::Retry& retry = link.retry;
+  const auto pause = std::min(kRejoinInterval * (1U << std::min(retry.failed, 5U)), kLongestPause);
+  ++retry.failed;
+  retry.due = After(clock_, pause);
   MIRDAX_TRY(link.TryData(options_.fabric, region_.memory()));
-  return Fill(link);
+  MIRDAX_TRY(Fill(link));
+  retry = {};
+  return {};
 }
 
 Status PrimaryReplication::Impl::TryToReattach(MirrorLink& link) {
@@ -240,11 +245,17 @@ Status PrimaryReplication::Impl::TryToReattach(MirrorLink& link) {
   return Fail(ErrorCode::kNoMemory);
 }
 
+bool PrimaryReplication::Impl::HasEnded() {
+  const FifoGate::Turn turn(gate_);
+  return ended_.has_value();
+}
+
 void PrimaryReplication::Impl::Rejoin() {
   const auto reserve = MemoryReserve::Open();  // without it a later attempt
-  if (!reserve) return;
+  if (!reserve || HasEnded()) return;
   for (const auto& link : links_) {
     if (link->state() != State::kEjected || closing_) continue;
+    if (dialer_->has_threads() && clock_.MonotonicNanoseconds() < link->retry.due) continue;
     const std::string before = link->status().reason;
     const Status status = TryToReattach(*link);
     if (status) continue;

@@ -61,6 +61,7 @@ class PrimaryReplication::Impl {
   using State = MirrorLink::State;
 
   Status AttachAll(const PrivateBlock& block);
+  Status Attach(MirrorLink& link, const PrivateBlock& block);
   Status CheckMissing() const;
   bool ProvablyEqual(const PrivateBlock& block, const MirrorLink& link) const;
   Status BringIn(const PrivateBlock& block);
@@ -69,6 +70,7 @@ class PrimaryReplication::Impl {
   Status CopyTo(MirrorLink& link, FillRequest& request);
   Status PutOnList(MirrorLink& link, FillRequest& request);  // REQUIRES: the gate is ours
   void GiveUpFill(MirrorLink& link, const Error& error);     // REQUIRES: the gate is ours
+  bool HasEnded();
   Status Reattach(MirrorLink& link);
   Status TryToReattach(MirrorLink& link);
 

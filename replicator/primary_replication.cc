@@ -151,9 +151,12 @@ Status PrimaryReplication::Impl::EjectFailed() {
 void PrimaryReplication::Impl::UpdateApplied() {
   const MutexLock lock(applied_mutex_);  // an older answer never replaces a newer one (R2)
   Lsn applied = kNoMirror;
-  for (const auto& link : links_)
-    if (const State state = link->state(); state == State::kInSync || state == State::kFilling)
+  for (const auto& link : links_) {
+    const State state = link->state();
+    // One whose fill has failed is on no list, and will not be by this fill.
+    if (state == State::kInSync || (state == State::kFilling && !link->failure()))
       applied = std::min(applied, link->applied());
+  }
   applied_.store(applied, std::memory_order_release);
 }
 
@@ -168,9 +171,12 @@ void PrimaryReplication::Impl::RequestApply(Lsn lsn) {
 Status PrimaryReplication::Impl::DropLaggards(Lsn lsn, std::chrono::nanoseconds stuck) {
   if (stuck < options_.apply_patience) return {};
   const FifoGate::Turn turn(gate_);
-  for (MirrorLink* link : TakingBatches())
-    if (link->applied() < lsn && link->unapplied_for() >= options_.apply_patience)
+  for (const auto& link : links_) {
+    const State state = link->state();
+    if ((state == State::kInSync || state == State::kFilling) && link->applied() < lsn &&
+        link->unapplied_for() >= options_.apply_patience)
       link->MarkLagging(lsn, stuck);
+  }
   Status status = ended_ ? Status(Fail(*ended_)) : EjectFailed();
   UpdateApplied();
   return status;

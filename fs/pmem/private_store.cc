@@ -71,7 +71,15 @@ EpochId CurrentEpoch(const PrivateBlock& block) noexcept {
 void BeginEpoch(PrivateBlock& block, uint64_t random_id, Lsn start, int64_t now_seconds) noexcept {
   const uint64_t number = CurrentEpoch(block).number + 1;
   if (block.history_count == kHistoryLength) {
-    std::copy(block.history.begin() + 1, block.history.end(), block.history.begin());
+    const auto needed = [&](const EpochEntry& entry, const EpochEntry& next) {
+      return std::any_of(block.members.begin(), block.members.end(), [&](const Member& member) {
+        return member.state == MemberState::kOutOfSync && entry.epoch.number < member.since_epoch &&
+               next.epoch.number >= member.since_epoch;
+      });
+    };
+    auto victim = block.history.begin();
+    while (needed(*victim, *(victim + 1))) ++victim;  // fewer members than entries
+    std::copy(victim + 1, block.history.end(), victim);
     --block.history_count;
   }
   block.history[block.history_count++] =

@@ -40,7 +40,8 @@ class PrivateStore {
 
 // The current epoch: the last entry of the history. {0, 0} when there is none.
 EpochId CurrentEpoch(const PrivateBlock& block) noexcept;
-// Appends an epoch with a higher number and a new random id, dropping the oldest entry when full.
+// Appends an epoch with a higher number and a new random id. When the history is full, the oldest
+// entry goes that no member out of sync was last in: else that copy would be taken for a fork.
 void BeginEpoch(PrivateBlock& block, uint64_t random_id, Lsn start, int64_t now_seconds) noexcept;
 
 }  // namespace mirdax

@@ -14,6 +14,7 @@
 #include "fs/format/checksums.h"
 #include "fs/format/superblock.h"
 #include "fs/pmem/recorder_region.h"
+#include "fs/pmem/superblock_pair.h"
 #include "mkfs/format_pool.h"
 #include "tests/support/memory_pool.h"
 #include "tests/support/temp_dir.h"
@@ -223,6 +224,43 @@ TEST_F(PoolTest, RawOpensAnythingThatCanBeMapped) {
   ASSERT_TRUE(pool) << pool.error().message;
   EXPECT_EQ((*pool)->superblock().magic, 0U);
   EXPECT_EQ((*pool)->region().size(), kSize);
+}
+
+// The second update's first line lands in any part; the line that the first one lacked lands whole.
+TEST(SuperblockStore, LinesOfTwoTornUpdatesNeverMakeTheFirstOneCount) {
+  auto made = *RecorderRegion::Create(kSize);
+  RecorderRegion& region = *made;
+  const auto pool = test::MemoryPool::Create(std::move(made));
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(pool->StoreSuperblock(pool->superblock()));
+  const auto update = [](Region& target, SuperblockPair& pair, uint64_t compat) {
+    Superblock next = pair.superblock();
+    next.compat = compat;
+    SetLabel(next, "same");
+    return pair.Store(target, next);
+  };
+  SuperblockPair pair = *SuperblockPair::Load(region);
+  region.FailDrain(1, false);
+  ASSERT_FALSE(update(region, pair, 1).has_value());
+  const std::vector<uint64_t> lines = region.InFlightLines();
+  ASSERT_GE(lines.size(), 2U);
+  for (const uint64_t missing : lines) {
+    std::vector<LandedLine> first;
+    for (const uint64_t line : lines)
+      if (line != missing) first.push_back({line, 0xff});
+    for (unsigned mask = 0; mask < 256; ++mask) {
+      const auto torn = *RecorderRegion::Create(region.CrashImage(first)->bytes());
+      SuperblockPair again = *SuperblockPair::Load(*torn);
+      ASSERT_EQ(again.superblock().compat, 0U);
+      torn->FailDrain(2, false);
+      const bool updated = update(*torn, again, 2).has_value();
+      std::vector<LandedLine> second;
+      for (const uint64_t line : torn->InFlightLines())
+        second.push_back({line, static_cast<uint8_t>(line == lines[0] ? mask : 0xff)});
+      const auto image = *RecorderRegion::Create(torn->CrashImage(second)->bytes());
+      const uint64_t compat = SuperblockPair::Load(*image)->superblock().compat;
+      EXPECT_TRUE(compat == 2 || (!updated && compat == 0)) << missing << ", mask " << mask;
+    }
+  }
 }
 
 TEST(SuperblockStore, AFailedUpdateIsNotVisible) {

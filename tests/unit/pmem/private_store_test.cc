@@ -115,6 +115,28 @@ TEST(PrivateStore, LinesOfTwoTornUpdatesNeverMakeTheFirstOneCount) {
   }
 }
 
+TEST(PrivateStore, TheEpochThatAMemberLeftInStaysInAFullHistory) {
+  const auto region = Formatted();
+  auto store = PrivateStore::Open(*region);
+  const auto begin = [&] {
+    ASSERT_TRUE((*store)->Update([](PrivateBlock& block) { BeginEpoch(block, 1, 0, 0); }));
+  };
+  for (int i = 0; i < 5; ++i) begin();
+  const uint64_t left = CurrentEpoch((*store)->Get()).number;
+  begin();
+  ASSERT_TRUE((*store)->Update([&](PrivateBlock& block) {
+    block.members[2].copy_uuid.fill(9);
+    block.members[2].address[0] = 'a';
+    block.members[2].state = MemberState::kOutOfSync;
+    block.members[2].since_epoch = left + 1;
+  }));
+  for (int i = 0; i < 100; ++i) begin();
+  const PrivateBlock block = (*store)->Get();
+  EXPECT_EQ(block.history_count, kHistoryLength);
+  EXPECT_EQ(block.history[0].epoch.number, left);
+  EXPECT_EQ(CurrentEpoch(block).number, left + 101);
+}
+
 TEST(PrivateStore, AnUpdateThatFailedCanBeMadeAgain) {
   const auto region = Formatted();
   auto store = PrivateStore::Open(*region);

@@ -235,6 +235,42 @@ TEST_P(Rejoin, AMirrorThatFreezesDuringTheFillHoldsACommitUpForOneTimeoutOnly) {
   ExpectAllOn(*one_);
 }
 
+TEST_P(Rejoin, ACopyThatIsAttachedAlreadyIsNotTakenOverByItsOtherAddress) {
+  sim::SimNode& alias = network_.AddNode("alias:1");
+  alias.Serve(*two_->mirror, nullptr);
+  alias.set_cut(true);
+  options_.mirrors = {"two:2", "alias:1"};
+  options_.degraded = true;
+  ASSERT_TRUE(Connect().has_value());
+  alias.set_cut(false);
+  sink_->Rejoin();
+  EXPECT_EQ(StateOf(0), "in-sync");
+  EXPECT_EQ(StateOf(1), "ejected");
+  EXPECT_NE(sink_->mirrors()[1].reason.find("name it once"), std::string::npos);
+  CommitOne();
+  EXPECT_EQ(two_->copy.commit(), primary_.copy.commit());
+}
+
+TEST_P(Rejoin, AFillingMirrorThatAppliesNothingIsDroppedWhenSpaceWaitsForIt) {  // R10
+  bool dropped = false;
+  between_slices_ = [&] {
+    if (dropped) return;
+    dropped = true;
+    CommitOne();
+    EXPECT_LT(sink_->applied(), primary_.copy.commit());
+    clock_.Advance(11'000'000'000);
+    ASSERT_TRUE(sink_->DropLaggards(primary_.copy.commit(), std::chrono::seconds(11)).has_value());
+    ASSERT_TRUE(two_->mirror->Apply().has_value());
+    sink_->Beat();
+  };
+  ASSERT_TRUE(two_->mirror->Apply().has_value());
+  sink_->Beat();
+  sink_->Rejoin();
+  between_slices_ = nullptr;
+  EXPECT_TRUE(dropped);
+  EXPECT_EQ(StateOf(0), "ejected");
+}
+
 TEST_P(Rejoin, APrimaryThatCouldNotCommitHereIsNoModelForAMirror) {  // R7
   between_slices_ = [&] {
     if (slices_ != 3) return;
