@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "tests/crash/subsets.h"
@@ -141,15 +142,33 @@ TEST_F(InFlightTest, EverySubsetOfUpToTenLinesIsVisited) {
   EXPECT_EQ(masks.size(), 1024U);
 }
 
-TEST_F(InFlightTest, ABudgetAlwaysHasNoneAndAll) {
+TEST_F(InFlightTest, ABudgetAlwaysHasNoneAndAllThenSinglesSpreadOverTheLines) {
   InFlight in_flight(*region_);
   for (uint64_t line = 0; line < 100; ++line) in_flight.Replay(Store(line * 64, 1));
   const auto lines = in_flight.Lines();
-  const Subsets subsets(lines, 1);
-  const std::vector<uint64_t> chosen = subsets.Choose(20);
-  EXPECT_EQ(chosen.size(), 20U);
+  EXPECT_EQ(Subsets(lines, 1).Choose(0), (std::vector<uint64_t>{0, 1}));
+  const std::vector<uint64_t> chosen = Subsets(lines, 1).Choose(22);
+  ASSERT_EQ(chosen.size(), 22U);
   EXPECT_EQ(chosen[0], 0U);
   EXPECT_EQ(chosen[1], 1U);
+  for (uint64_t i = 0; i < 20; ++i) {
+    EXPECT_GE(chosen[2 + i], 2 + i * 10) << "alone: 0 to 99, missing: 100 to 199";
+    EXPECT_LT(chosen[2 + i], 2 + (i + 1) * 10);
+  }
+  EXPECT_NE(chosen, Subsets(lines, 2).Choose(22));
+}
+
+TEST_F(InFlightTest, EachAloneAndAllButOneComeBeforeRandomOnes) {
+  InFlight in_flight(*region_);
+  for (uint64_t line = 0; line < 12; ++line) in_flight.Replay(Store(line * 64, 1));
+  const auto lines = in_flight.Lines();
+  const Subsets subsets(lines, 1);
+  for (const uint64_t budget : {uint64_t{26}, uint64_t{27}, uint64_t{60}}) {
+    const std::vector<uint64_t> chosen = subsets.Choose(budget);
+    ASSERT_EQ(chosen.size(), budget);
+    for (uint64_t i = 0; i < 26; ++i) EXPECT_EQ(chosen[i], i);
+    EXPECT_TRUE(std::ranges::is_sorted(chosen));
+  }
 }
 
 TEST_F(InFlightTest, ATornLineLandsByWords) {

@@ -85,20 +85,35 @@ std::vector<Landing> Subsets::At(uint64_t number) const {
 
 std::vector<uint64_t> Subsets::Choose(uint64_t budget) const {
   std::vector<uint64_t> result;
+  const auto take_all_to = [&](uint64_t end) {
+    for (uint64_t i = result.size(); i < end; ++i) result.push_back(i);
+  };
   if (planned_ <= budget) {
-    for (uint64_t i = 0; i < planned_; ++i) result.push_back(i);
-    if (lines_.size() <= kExhaustiveLines) return result;
-    for (uint64_t i = planned_; i < budget; ++i) result.push_back(i);
+    take_all_to(lines_.size() <= kExhaustiveLines ? planned_ : budget);
     return result;
   }
+  take_all_to(2);
   std::mt19937_64 random(seed_);
-  std::set<uint64_t> chosen{0, 1};
-  while (chosen.size() < std::max<uint64_t>(budget, 2)) {
-    // Half of them planned ones, half random ones.
-    const uint64_t number = random() % planned_;
-    chosen.insert(random() % 2 == 0 ? number : planned_ + number);
+  const uint64_t singles = 2 * lines_.size();
+  const uint64_t left = std::max<uint64_t>(budget, 2) - 2;
+  if (left < singles) {
+    // One of each of `left` parts of them, all as long as each other.
+    for (uint64_t i = 0; i < left; ++i) {
+      const uint64_t begin = i * singles / left;
+      const uint64_t end = (i + 1) * singles / left;
+      result.push_back(2 + begin + random() % (end - begin));
+    }
+    return result;
   }
-  return {chosen.begin(), chosen.end()};
+  take_all_to(2 + singles);
+  std::set<uint64_t> others;
+  while (result.size() + others.size() < budget) {
+    // Half of them planned ones, half random ones.
+    const uint64_t number = 2 + singles + random() % (planned_ - 2 - singles);
+    others.insert(random() % 2 == 0 ? number : planned_ + number);
+  }
+  result.insert(result.end(), others.begin(), others.end());
+  return result;
 }
 
 void Land(ImageRegion& image, std::span<const FlyingLine> lines, std::span<const Landing> landed) {
