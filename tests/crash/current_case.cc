@@ -45,9 +45,4 @@ void ReportCaseOnAbort() {
   for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(number, Report);
 }
 
-std::string RepeatCommand(const std::string& file, uint64_t point, uint64_t subset, uint64_t seed) {
-  return fmt::format("crash_explorer --run {} --point {} --subset {} --seed {}", file, point,
-                     subset, seed);
-}
-
 }  // namespace mirdax::crash

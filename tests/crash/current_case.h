@@ -19,7 +19,4 @@ void SetCurrentFault(const std::string* arguments) noexcept;
 // before the process ends.
 void ReportCaseOnAbort();
 
-// The command that repeats a case, given the file that holds its workload.
-std::string RepeatCommand(const std::string& file, uint64_t point, uint64_t subset, uint64_t seed);
-
 }  // namespace mirdax::crash

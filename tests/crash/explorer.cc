@@ -118,6 +118,7 @@ std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
       Failure failure{.workload = run.workload,
                       .point = point,
                       .subset = number,
+                      .depth = depth,
                       .moment = at.moment,
                       .reason = std::move(*bad)};
       if (on_failure_) on_failure_(failure, region.memory());

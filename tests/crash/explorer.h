@@ -50,7 +50,7 @@ struct ExploreStats {
 
 struct ExploreOptions {
   uint64_t seed = 1;
-  uint64_t images_per_point = 64;  // at most; none and all are always among them
+  uint64_t images_per_point = 64;  // at most, but none and all always: Subsets
   // Spread evenly over the points, where that is less; 0: no such limit.
   uint64_t images_per_workload = 0;
   uint64_t recovery_every = 16;   // crash during the recovery of every n-th image; 0: of none
@@ -69,6 +69,7 @@ struct Failure {
   uint64_t point = 0;   // index in Recording::Points(); 0 also when the run itself failed
   uint64_t subset = 0;  // number in Subsets
   uint64_t mirror = 0;
+  CheckDepth depth = {};  // in which the image was checked
   Moment moment;
   std::string reason;
 };

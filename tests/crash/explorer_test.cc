@@ -4,7 +4,9 @@
 
 #include <gmock/gmock.h>
 
+#include "fs/base/mutant.h"
 #include "tests/crash/generator.h"
+#include "tests/crash/repeat.h"
 
 namespace mirdax::crash {
 namespace {
@@ -123,6 +125,53 @@ TEST_F(ExplorerTest, AFailureIsRepeatedByItsPointAndSubset) {
   const uint64_t before = stats_.check.images;
   EXPECT_EQ(Explore(workload, &broken, one), reason);
   EXPECT_EQ(stats_.check.images, before + 1);
+}
+
+#ifdef MIRDAX_MUTANTS
+TEST_F(ExplorerTest, AFailureOfACrashDuringRecoveryIsRepeatedWithThatCrash) {
+  internal::active_mutant = Mutant::kReplayTailFirst;
+  const Workload workload = Lines("create A/n 0600\nfsyncdir A\n");
+  ExploreOptions asked;
+  asked.recovery_every = 3;
+  asked.unmount_every = 0;
+  Explorer explorer(*pool_, distinct_, stats_, nullptr);
+  const auto found = explorer.Explore(workload, asked);
+  ASSERT_TRUE(found);
+  const uint64_t before = stats_.check.images;
+  const auto again = explorer.Explore(workload, RepeatOptions(asked, *found));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->reason, found->reason);
+  EXPECT_EQ(again->point, found->point);
+  EXPECT_EQ(again->subset, found->subset);
+  EXPECT_EQ(stats_.check.images, before + 1);
+}
+#endif
+
+TEST(RepeatCommand, HasAllThatDecidesWhatIsDoneWithTheImage) {
+  ExploreOptions asked;
+  asked.seed = 5;
+  asked.recovery_every = 16;
+  asked.recovery_subsets = 7;
+  Failure failure{.workload = Lines("tick\n"),
+                  .point = 3,
+                  .subset = 4,
+                  .mirror = 1,
+                  .moment = {},
+                  .reason = {}};
+  EXPECT_EQ(RepeatCommand("F", asked, failure, {}),
+            "crash_explorer --run F --point 3 --subset 4 --seed 5 --recovery-every 0 "
+            "--unmount-every 0");
+  failure.depth.recovery = 7;
+  failure.depth.unmount = true;
+  EXPECT_EQ(RepeatCommand("F", asked, failure, {}),
+            "crash_explorer --run F --point 3 --subset 4 --seed 5 --recovery-every 1 "
+            "--unmount-every 1 --recovery-subsets 7");
+  failure.depth = {};
+  failure.depth.takeover.serve = true;
+  failure.workload = Lines("schedule 9\n1: tick\n2: tick\n");
+  EXPECT_EQ(RepeatCommand("F", asked, failure, Scenario::kSteady),
+            "crash_explorer --run F --point 3 --subset 4 --seed 5 --recovery-every 0 "
+            "--unmount-every 0 --mirror steady --copy 1 --serve-every 1 --schedule 9");
 }
 
 TEST_F(ExplorerTest, AnAnswerThatTheModelDoesNotGiveIsAViolation) {

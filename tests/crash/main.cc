@@ -19,6 +19,7 @@
 #include "tests/crash/current_case.h"
 #include "tests/crash/explorer.h"
 #include "tests/crash/generator.h"
+#include "tests/crash/repeat.h"
 #include "tests/crash/set_explorer.h"
 #include "tests/crash/tasks.h"
 
@@ -172,13 +173,8 @@ class Work {
       fmt::print("image: {}.img\n", base);
     }
     if (file.empty()) file = "FILE-WITH-THESE-LINES";
-    std::string command =
-        RepeatCommand(file, failure.point, failure.subset, arguments_.explore.seed);
-    if (arguments_.scenario)
-      command += fmt::format(" --mirror {} --copy {}", arguments_.mirror, failure.mirror);
-    if (failure.workload.clients() != 0)
-      command += fmt::format(" --schedule {}", failure.workload.schedule);
-    fmt::print("repeat: {}\n\n", command);
+    fmt::print("repeat: {}\n\n",
+               RepeatCommand(file, arguments_.explore, failure, arguments_.scenario));
     std::fflush(stdout);
   }
 
@@ -295,6 +291,8 @@ int main(int argc, char** argv) {
   app.add_option("--recovery-subsets", explore.recovery_subsets, "... with so many subsets (4)");
   app.add_option("--unmount-every", explore.unmount_every,
                  "unmount every n-th image and check again (4; 0: never)");
+  app.add_option("--serve-every", explore.serve_every,
+                 "a mirror's daemon serves every n-th image first (3; 0: never)");
   app.add_option("--point", explore.point, "only this crash point");
   app.add_option("--subset", explore.subset, "only this subset");
   app.add_option("--copy", explore.mirror, "only this mirror");
