@@ -136,7 +136,7 @@ class Work {
       Volumes& mine = volumes[shape];
       if (!mine.built()) {
         if (const Status built = mine.Build(*FindShape(shape), arguments_.mirrors); !built) {
-          Report(task, {}, built.error().message);
+          Report(task, {}, {.violation = built.error().message});
           break;
         }
       }
@@ -163,7 +163,7 @@ class Work {
     }
     const Result<std::vector<uint64_t>> chances = run.CountChances(workload, kind);
     if (!chances) {
-      Report(task, {kind, 0, false}, chances.error().message);
+      Report(task, {kind, 0, false}, {.violation = chances.error().message});
       return;
     }
     // Those of earlier operations are another workload's.
@@ -175,7 +175,8 @@ class Work {
         const bool last = at > chances->back();
         if (!last && (at + number) % arguments_.every != 0) continue;
         const bool struck = Once(run, task, {kind, at, lasting}, stats, worker);
-        if (struck == last) Report(task, {kind, at, lasting}, "its chances were counted wrong");
+        if (struck == last)
+          Report(task, {kind, at, lasting}, {.violation = "its chances were counted wrong"});
         if (last) break;
       }
     }
@@ -194,7 +195,7 @@ class Work {
       stats.failed += outcome.failed ? 1 : 0;
       stats.stopped += outcome.stopped ? 1 : 0;
     }
-    if (!outcome.violation.empty()) Report(task, plan, outcome.violation);
+    if (!outcome.violation.empty()) Report(task, plan, outcome);
     return outcome.strikes != 0;
   }
 
@@ -206,17 +207,24 @@ class Work {
                        FaultName(plan.kind), plan.at, plan.lasting ? " --lasting" : "");
   }
 
-  void Report(Task task, const FaultPlan& plan, const std::string& reason) {
+  void Report(Task task, const FaultPlan& plan, const FaultOutcome& outcome) {
     ++failures_;
     MutexLock lock(mutex_);
     const std::string text = PrintWorkload(task.generated.workload);
     if (!arguments_.save.empty()) {
       std::filesystem::create_directories(arguments_.save);
-      task.file = fmt::format("{}/failure-{}.txt", arguments_.save, ++saved_);
+      const std::string base = fmt::format("{}/failure-{}", arguments_.save, ++saved_);
+      task.file = base + ".txt";
       std::ofstream(task.file) << text;
+      if (!outcome.image.empty()) {
+        std::ofstream(base + ".img", std::ios::binary)
+            .write(reinterpret_cast<const char*>(outcome.image.data()),
+                   static_cast<std::streamsize>(outcome.image.size()));
+        fmt::print("image: {}.img\n", base);
+      }
     }
-    fmt::print("VIOLATION: {}\nfault {} of\n{}repeat: {}\n\n", reason, PrintFault(plan), text,
-               Command(task, plan));
+    fmt::print("VIOLATION: {}\nfault {} of\n{}repeat: {}\n\n", outcome.violation, PrintFault(plan),
+               text, Command(task, plan));
     std::fflush(stdout);
   }
 
@@ -288,7 +296,7 @@ int main(int argc, char** argv) {
   app.add_option("--every", arguments.every, "only every n-th instance (1)")
       ->check(CLI::Range(1, 1000000));
   app.add_option("--at-least", arguments.at_least, "fail when there are fewer instances");
-  app.add_option("--save", arguments.save, "folder for workloads that fail");
+  app.add_option("--save", arguments.save, "folder for workloads that fail, and their pools");
   app.add_option("--jobs", arguments.jobs, "threads (1)")->check(CLI::Range(1, 64));
   app.add_option("--failures", arguments.most_failures, "stop after so many (20)");
   CLI11_PARSE(app, argc, argv);

@@ -23,6 +23,10 @@ std::string_view CodeName(const std::optional<ErrorCode>& code) {
   return code ? ErrorCodeName(*code) : "success";
 }
 
+std::vector<std::byte> CopyOf(std::span<const std::byte> bytes) {
+  return {bytes.begin(), bytes.end()};
+}
+
 // An operation of several calls, the last of which may fail after the others did all there was to
 // do.
 bool MayBeDoneAndFail(const Operation& operation, bool always_synced) {
@@ -246,6 +250,7 @@ Status FaultRun::CheckMirrors(Attempt& attempt) {
     Checker checker(region, oracle, stats_.check, &takeover);
     const Moment moment{now, listed ? now : 0};
     if (const auto bad = checker.Check(moment, {})) {
+      attempt.outcome.image = CopyOf(region.memory());
       return Fail(ErrorCode::kCorrupt, "mirror {}, {} the list, promoted after operation {}: {}", i,
                   listed ? "on" : "off", now, *bad);
     }
@@ -320,7 +325,9 @@ Status FaultRun::MountRefused(Attempt& attempt) {
 
 // F3, and what a failed sync left must have become durable (F4).
 Status FaultRun::CheckCuts(Attempt& attempt, const Workload& workload) {
-  Explorer explorer(pool_, images_, stats_, nullptr);
+  Explorer explorer(pool_, images_, stats_, [&](const Failure&, std::span<const std::byte> image) {
+    attempt.outcome.image = CopyOf(image);
+  });
   const std::vector<CrashPoint> points = attempt.recording.Points();
   const auto check = [&](uint32_t operation, uint64_t images) -> Status {
     ExploreOptions options;
@@ -399,6 +406,7 @@ Status FaultRun::Live(Attempt& attempt) {
     region.Undo();
   }
   attempt.traps.clear();
+  if (!done && outcome.image.empty()) outcome.image = CopyOf(region.memory());
   return done;
 }
 

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/crash/explorer.h"
 #include "tests/crash/faults.h"
@@ -20,6 +21,9 @@ struct FaultOutcome {
   bool failed = false;         // an operation failed of it; else the product got over it
   bool stopped = false;        // the filesystem stopped (kShutdown)
   std::string violation = {};  // empty: all is well
+  // Then: the pool as it was when that was seen; of a mirror or of a power cut's image, where that
+  // is what is wrong.
+  std::vector<std::byte> image = {};
 };
 
 // What must hold:
