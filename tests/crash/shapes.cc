@@ -97,6 +97,26 @@ Shape Extents() {
   return shape;
 }
 
+// A leaf of extents holds 169, and looks for a neighbour to merge with when it has fewer than 42.
+Shape Merge() {
+  Shape shape{.name = "merge",
+              .what = "one extent fewer merges the two leaves of A/f; few fewer fit B/g's inode",
+              .build = Names(),
+              .prelude = {}};
+  // Block 1 lies elsewhere: each of the first three is an extent.
+  const Workload apart = Lines("punch A/f 4096 4096\nsyncall\nwrite A/f 4096 4096 1020\nsyncall\n");
+  shape.build.insert(shape.build.end(), apart.operations.begin(), apart.operations.end());
+  AddExtents(shape, "B/g", 4, 5);
+  AddExtents(shape, "A/f", 4, 166 + 20);
+  constexpr uint64_t kFirst = 4 + 2 * 39;  // blocks: what is before stays
+  constexpr uint64_t kLast = 4 + 2 * 165;  // the left leaf's
+  shape.build.push_back({.kind = OpKind::kPunch,
+                         .path = "A/f",
+                         .offset = kFirst * kBlockSize,
+                         .length = (kLast + 1 - kFirst) * kBlockSize});
+  return shape;
+}
+
 Shape Quarantine() {
   Shape shape{.name = "quarantine",
               .what = "most free blocks and inodes wait for a checkpoint",
@@ -219,8 +239,8 @@ Status BuildOn(ImageRegion& region, const Shape& shape, State& state) {
 }  // namespace
 
 const std::vector<Shape>& Shapes() {
-  static const std::vector<Shape> shapes = {Plain(),     Synced(),  Journal(),   Full(),
-                                            Directory(), Extents(), Quarantine()};
+  static const std::vector<Shape> shapes = {Plain(),     Synced(),  Journal(), Full(),
+                                            Directory(), Extents(), Merge(),   Quarantine()};
   return shapes;
 }
 

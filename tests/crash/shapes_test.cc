@@ -81,6 +81,17 @@ TEST(Shape, OneMoreExtentSplitsTheRootAndTheLeaf) {
   EXPECT_EQ(mounted.Blocks("A", "f"), leaf + 2) << "the block, and a leaf";
 }
 
+TEST(Shape, OneExtentFewerMergesTheLeaves) {
+  Mounted mounted("merge");
+  const uint64_t leaves = mounted.Blocks("A", "f");
+  mounted.Do("punch A/f 4096 4096");
+  mounted.Do("fsync A/f");
+  EXPECT_EQ(mounted.Blocks("A", "f"), leaves - 2) << "the block, and a leaf";
+  mounted.Do("truncate B/g 50");
+  mounted.Do("fsync B/g");
+  EXPECT_EQ(mounted.Blocks("B", "g"), 1U) << "no leaf";
+}
+
 TEST(Shape, FreedBlocksWaitForACheckpoint) {
   Mounted mounted("quarantine");
   const VolumeStatus before = mounted.volume().GetStatus();
@@ -108,7 +119,7 @@ TEST_P(ShapeTest, CanBeMountedAgainAndAgainAndIsTheSame) {
 
 INSTANTIATE_TEST_SUITE_P(All, ShapeTest,
                          testing::Values("plain", "synced", "journal", "full", "directory",
-                                         "extents", "quarantine"));
+                                         "extents", "merge", "quarantine"));
 
 }  // namespace
 }  // namespace mirdax::crash
