@@ -38,6 +38,7 @@ struct Arguments {
   unsigned jobs = 1;
   uint64_t images = 0;
   uint64_t at_least = 0;
+  std::optional<double> within;  // seconds of CPU time of each thread
   unsigned clients = 1;
   uint64_t schedules = 1;
   std::optional<uint64_t> schedule;
@@ -188,6 +189,8 @@ class Work {
   ExploreStats stats_;  // complete when Run() has returned
 };
 
+double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
 void PrintReport(const Work& work, double seconds) {
   const ExploreStats& stats = work.stats();
   const CheckStats& check = stats.check;
@@ -203,7 +206,7 @@ void PrintReport(const Work& work, double seconds) {
     fmt::print("{} distinct interleavings of clients, {} syncs shared another's commit\n",
                work.distinct().interleavings(), stats.shared_commits);
   }
-  const double cpu = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  const double cpu = CpuSeconds();
   fmt::print("{:.1f} s, {:.0f} images/s; {:.1f} s of CPU, {:.0f} images a CPU second\n", seconds,
              static_cast<double>(all) / seconds, cpu, static_cast<double>(all) / cpu);
   const uint64_t total = stats.record_ns + stats.replay_ns + check.promote_ns + check.recover_ns +
@@ -249,6 +252,12 @@ int Main(const Arguments& arguments) {
     fmt::print("fewer than {} distinct images\n", arguments.at_least);
     return 1;
   }
+  // Other load on the machine makes the clock on the wall a poor judge.
+  const double each = CpuSeconds() / arguments.jobs;
+  if (arguments.within && each > *arguments.within) {
+    fmt::print("{:.0f} s of CPU time of each thread, more than {:.0f}\n", each, *arguments.within);
+    return 1;
+  }
   if (work.stats().shared_commits < arguments.shared_at_least) {
     fmt::print("fewer than {} shared commits\n", arguments.shared_at_least);
     return 1;
@@ -285,6 +294,8 @@ int main(int argc, char** argv) {
   app.add_option("--seed", explore.seed, "of samples and subsets (1)");
   app.add_option("--images", arguments.images, "about so many images in all");
   app.add_option("--at-least", arguments.at_least, "fail when there are fewer distinct images");
+  app.add_option("--within", arguments.within,
+                 "fail when it takes more seconds, of CPU time of each of --jobs");
   app.add_option("--per-point", explore.images_per_point, "at most so many images a point (64)");
   app.add_option("--recovery-every", explore.recovery_every,
                  "crash again during the recovery of every n-th image (16; 0: never)");
