@@ -36,8 +36,8 @@ class Subsets {
   // The same for the same lines, seed and number.
   std::vector<Landing> At(uint64_t number) const;
 
-  // Up to `budget` numbers, ascending: all planned ones if they are no more than that; else none and
-  // all, each line alone, all but one, and a seeded sample of the other planned ones and of the
+  // Up to `budget` numbers, ascending: all planned ones if they are no more than that; else none
+  // and all, each line alone, all but one, and a seeded sample of the other planned ones and of the
   // random ones. Where not each line can be alone and be missing, those that are and do are spread
   // over all lines, by the seed.
   std::vector<uint64_t> Choose(uint64_t budget) const;
