@@ -9,6 +9,7 @@
 //   inline                         small ranges travel in the message; first
 //   commit BLOCK BLOCKS            data and a record, posted and waited for
 //   beat                           a round of heartbeats
+//   rejoin                         an attempt at every mirror that is out of sync
 //   close                          and a new mount
 //
 // Violations, besides crashes and hangs:
@@ -121,8 +122,13 @@ class Set {
 const Grammar& Set::Steps() {
   static const Grammar steps = [] {
     const auto index = [](uint64_t limit) { return Argument{Argument::kIndex, limit}; };
-    Grammar all = {{"start", {index(2), index(2), index(2)}},    {"key", {}},  {"inline", {}},
-                   {"commit", {index(200), index(kMostBlocks)}}, {"beat", {}}, {"close", {}}};
+    Grammar all = {{"start", {index(2), index(2), index(2)}},
+                   {"key", {}},
+                   {"inline", {}},
+                   {"commit", {index(200), index(kMostBlocks)}},
+                   {"beat", {}},
+                   {"rejoin", {}},
+                   {"close", {}}};
     Bender::AddSteps(all);
     return all;
   }();
@@ -237,6 +243,9 @@ void Set::Run(const Recipe& recipe) {
     } else if (word == "beat") {
       InTime("a heartbeat", [&] { replication_->Beat(); });
       CheckStores("a heartbeat");
+    } else if (word == "rejoin") {
+      InTime("a rejoin", [&] { replication_->Rejoin(); });
+      CheckStores("a rejoin");
     } else if (word == "close") {
       InTime("close", [&] { replication_->Close(); });
       CheckStores("close");
