@@ -202,6 +202,8 @@ Result<std::vector<RemoteWindow>> MirrorCopy::GiveKeys(SessionId session) {
     if (target_ == nullptr || geometry_.pool_size == 0)
       return Fail(ErrorCode::kInvalid, "no data connection was asked for, or the copy is blank");
     windows = {geometry_.journal, geometry_.data};
+    if (Mutated(Mutant::kHomePushTaken))
+      windows[0].length = geometry_.data.offset - windows[0].offset;
   }
   return target_->Register(windows, After(clock_, kKeysTimeout));
 }
@@ -320,6 +322,7 @@ void MirrorCopy::EndSession(SessionId session) {
 }
 
 bool MirrorCopy::Allowed(const DataHeader& header, const DataRange& range) const {
+  if (Mutated(Mutant::kHomePushTaken)) return true;
   if (header.type != DataType::kSync)
     return filling_ && (range.flags == kRangeInline) == (header.type == DataType::kFillHome) &&
            (Inside(geometry_.block_bitmap, range.offset, range.length) ||

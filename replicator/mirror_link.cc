@@ -264,7 +264,8 @@ void MirrorLink::TryPost(const ReplicationBatch& batch, EpochId epoch, Region& r
   const uint64_t size = geometry.journal.length;
   for (Lsn lsn = batch.from; lsn < batch.to;) {
     const uint64_t position = lsn % size;
-    const uint64_t length = std::min(batch.to - lsn, size - position);
+    uint64_t length = std::min(batch.to - lsn, size - position);
+    if (Mutated(Mutant::kJournalPushedAhead)) length += kLineSize;
     if (Mutated(Mutant::kPushLosesWrap) && lsn != batch.from) break;
     if (!AddRange({geometry.journal.offset + position, length}, epoch, region, batch.from,
                   batch.to))

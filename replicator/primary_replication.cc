@@ -35,6 +35,7 @@ void PrimaryReplication::Impl::Post(const ReplicationBatch& batch) {
   gate_.Enter();
   if (ended_) return;
   for (MirrorLink* link : TakingBatches()) {
+    if (Mutated(Mutant::kFillMissesBatches) && link->state() == State::kFilling) continue;
     ReplicationBatch rest = batch;
     if (Mutated(Mutant::kPushJournalFirst)) {
       link->Post({.data = {}, .from = batch.from, .to = batch.to}, epoch_, region_, geometry_);
@@ -153,6 +154,7 @@ void PrimaryReplication::Impl::UpdateApplied() {
   Lsn applied = kNoMirror;
   for (const auto& link : links_) {
     const State state = link->state();
+    if (Mutated(Mutant::kFillNotWaitedFor) && state == State::kFilling) continue;
     // One whose fill has failed is on no list, and will not be by this fill.
     if (state == State::kInSync || (state == State::kFilling && !link->failure()))
       applied = std::min(applied, link->applied());

@@ -91,7 +91,12 @@ namespace mirdax {
   X(FillNotAnnounced, "R7", kBack, "a mirror does not say durably that it is being filled")        \
   X(FillNotAwaited, "R7", kBack, "a fill ends before the mirror has stored all of it")             \
   X(FillPromotable, "R7", kBack, "a copy that is being filled can be promoted")                    \
-  X(FillLosesRun, "R8", kBack, "the last blocks in use are left out of a fill")
+  X(FillLosesRun, "R8", kBack, "the last blocks in use are left out of a fill")                    \
+  X(FillMissesBatches, "R7", kReturns, "a mirror that is being filled gets no batches")            \
+  X(FillNotWaitedFor, "R2", kReturns, "journal and blocks are reused that a fill still needs")     \
+  X(MetadataPushed, "R4", kSteady, "metadata blocks are pushed as data")                           \
+  X(HomePushTaken, "R4", kSteady, "a mirror takes, to its home, what a commit is about to change") \
+  X(JournalPushedAhead, "R4", kSteady, "journal bytes behind the batch are pushed with it")
 
 enum class Mutant : uint8_t {
   kNone,

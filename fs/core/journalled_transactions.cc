@@ -242,6 +242,10 @@ void JournalledTransactions::Prepare(Closed& closed) {
   }
   try {
     closed.data = data_.Take();  // last: who takes them must commit
+    if (Mutated(Mutant::kMetadataPushed) || Mutated(Mutant::kHomePushTaken)) {
+      for (const auto& buffer : closed.blocks)
+        closed.data.push_back({buffer->block * kBlockSize, kBlockSize});
+    }
   } catch (const std::bad_alloc&) {
     MutexLock lock(mutex_);
     unstable_.pop_back();
@@ -269,6 +273,7 @@ Status JournalledTransactions::Publish(const Closed& closed) {
     journal_.Append(closed.from, record_);
   }
   const Lsn to = closed.from + record_.length();
+  if (Mutated(Mutant::kHomePushTaken)) home_.Apply(record_.patches(), record_.bytes());
   sink_.Post({.data = closed.data, .from = closed.from, .to = to});
   const Status here = PersistHere(closed);
   if (!here) sink_.Abandon();

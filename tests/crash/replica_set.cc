@@ -75,7 +75,7 @@ class ReplicaSet::Mirror final : public sim::SimTap {
 
 Status ReplicaSet::Replication::Wait() {
   Status durable = primary_->Wait();
-  if (set_.options_.apply == ApplyMoment::kAfterEachBatch) Apply();
+  if (set_.options_.apply == ApplyMoment::kAfterEachBatch) Apply(false);
   return durable;
 }
 
@@ -84,14 +84,16 @@ void ReplicaSet::Replication::RequestApply(Lsn lsn) {
   primary_->Beat();  // tells the mirrors
   const bool again = std::exchange(asked_, lsn) == lsn;
   if (set_.options_.apply == ApplyMoment::kWhenSpaceWaits && !again) return;
-  Apply();
+  Apply(again);
   primary_->Beat();  // learns how far they are
 }
 
-void ReplicaSet::Replication::Apply() {
+void ReplicaSet::Replication::Apply(bool space_waits) {
   const Faults::Aside aside;  // not the primary
-  for (const auto& mirror : set_.mirrors_)
-    if (!mirror->node().frozen()) mirror->Apply();
+  for (const auto& mirror : set_.mirrors_) {
+    const bool lazy = set_.options_.last_is_lazy && mirror == set_.mirrors_.back();
+    if (!mirror->node().frozen() && (space_waits || !lazy)) mirror->Apply();
+  }
 }
 
 void ReplicaSet::Replication::Rejoin() {
@@ -109,9 +111,12 @@ ReplicaSet::ReplicaSet(const std::vector<std::unique_ptr<ImageRegion>>& regions,
     : options_(options),
       random_(options.seed),
       network_(clock_, random_, {options.seed, options.inline_limit, 10'000}) {
-  for (size_t i = 0; i < regions.size(); ++i)
+  for (size_t i = 0; i < regions.size(); ++i) {
+    const bool lazy = options.last_is_lazy && i + 1 == regions.size();
     mirrors_.push_back(
-        std::make_unique<Mirror>(*regions[i], network_.AddNode(AddressOf(i)), options.apply));
+        std::make_unique<Mirror>(*regions[i], network_.AddNode(AddressOf(i)),
+                                 lazy ? ApplyMoment::kWhenSpaceWaits : options.apply));
+  }
 }
 
 ReplicaSet::~ReplicaSet() = default;

@@ -24,6 +24,7 @@ struct ReplicaOptions {
   uint64_t seed = 1;        // of the order in which writes land
   size_t inline_limit = 0;  // bytes: ranges up to it travel in messages
   ApplyMoment apply = ApplyMoment::kWhenSpaceWaits;
+  bool last_is_lazy = false;  // the last mirror: kWhenSpaceWaits, whatever the others do
 };
 
 // Each mirror is a MirrorCopy on an ImageRegion. A one-sided write is in the region, and in its
@@ -101,7 +102,7 @@ class ReplicaSet::Replication final : public ReplicationSink {
   void Close() { primary_->Close(); }
 
  private:
-  void Apply();
+  void Apply(bool space_waits);
 
   ReplicaSet& set_;
   const std::unique_ptr<PrimaryReplication> primary_;

@@ -22,7 +22,7 @@ struct Plan {
   size_t deliveries = 0;               // that still happen then
   bool freezes = false;                // the mirror falls silent, instead of breaking off
   std::optional<size_t> return_after;  // index of an operation
-  uint64_t pauses = 0;                 // bit i: no operation runs after the fill's slice i
+  uint64_t busy = 0;                   // bits 2i, 2i + 1: how busy it is after the fill's slice i
 };
 
 bool HasHandles(const Workload& workload) {
@@ -72,7 +72,8 @@ Plan MakePlan(Workload& workload, Scenario scenario, uint64_t seed) {
   }
   if (scenario == Scenario::kReturns && !Unmounts(workload)) {
     plan.return_after = plan.operation + random() % (count - plan.operation);
-    plan.pauses = random();
+    plan.busy = random();
+    plan.replicas.last_is_lazy = random() % 2 == 0;
   }
   return plan;
 }
@@ -201,8 +202,10 @@ Status Run::Rejoin() {
 }
 
 void Run::BetweenSlices() {
-  if (!rejoining_ || !meanwhile_ || next_ == operations_.size()) return;
-  if ((plan_.pauses >> (slices_++ % 64) & 1) == 0) meanwhile_ = DoNext();
+  constexpr size_t kOperations[] = {0, 0, 1, 4};
+  if (!rejoining_) return;
+  size_t now = kOperations[plan_.busy >> (2 * (slices_++ % 32)) & 3];
+  for (; now > 0 && meanwhile_ && next_ < operations_.size(); --now) meanwhile_ = DoNext();
 }
 
 Status Run::Remount() {
