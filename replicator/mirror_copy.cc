@@ -378,6 +378,7 @@ Status MirrorCopy::Store(const DataRequest& request) {
   if ((header.flags & kDataLast) == 0 && bytes < kDrainBytes) return {};
   const bool publishes = header.to != header.from && (header.flags & kDataLast) != 0;
   if (Mutated(Mutant::kMirrorDataNotDrained) && !publishes) return {};
+  if (Mutated(Mutant::kFillEndsFirst) && filling_ && !publishes) return {};
   if (!Mutated(Mutant::kMirrorWordFirst)) MIRDAX_TRY(region_.Drain());  // I1: data, record first
   if (!publishes) return {};
   region_.Store64(kCommitLineOffset, header.to);
