@@ -202,8 +202,7 @@ Result<std::vector<RemoteWindow>> MirrorCopy::GiveKeys(SessionId session) {
     if (target_ == nullptr || geometry_.pool_size == 0)
       return Fail(ErrorCode::kInvalid, "no data connection was asked for, or the copy is blank");
     windows = {geometry_.journal, geometry_.data};
-    if (Mutated(Mutant::kHomePushTaken))
-      windows[0].length = geometry_.data.offset - windows[0].offset;
+    if (Mutated(Mutant::kHomePushTaken)) windows[0] = {0, geometry_.pool_size};
   }
   return target_->Register(windows, After(clock_, kKeysTimeout));
 }
