@@ -17,6 +17,7 @@ namespace mirdax::crash {
 namespace {
 
 constexpr uint64_t kImagesAtTheFault = 4;
+constexpr uint64_t kImagesAtAFailedDrain = 40;  // which leaves everything in flight
 constexpr uint64_t kImagesAtTheEnd = 2;
 
 std::string_view CodeName(const std::optional<ErrorCode>& code) {
@@ -343,7 +344,8 @@ Status FaultRun::CheckCuts(Attempt& attempt, const Workload& workload) {
     return Fail(ErrorCode::kCorrupt, "after a power cut behind operation {}, subset {}: {}",
                 operation, failure->subset, failure->reason);
   };
-  MIRDAX_TRY(check(attempt.outcome.operation, kImagesAtTheFault));
+  const bool drain = attempt.faults.plan().kind == FaultKind::kDrain;
+  MIRDAX_TRY(check(attempt.outcome.operation, drain ? kImagesAtAFailedDrain : kImagesAtTheFault));
   return check(attempt.recording.history.size(), kImagesAtTheEnd);
 }
 
