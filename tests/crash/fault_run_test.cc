@@ -175,6 +175,21 @@ TEST_F(FaultMutantTest, ALeakIsSeen) {
               HasSubstr("free"));
 }
 
+TEST_F(FaultMutantTest, AViolationComesWithThePoolAsItWasThen) {
+  const Workload workload = Lines("create A/d/n 0600\n");
+  const std::vector<std::byte> whole(Pool("plain").region().memory().begin(),
+                                     Pool("plain").region().memory().end());
+  EXPECT_TRUE(Run(workload, {FaultKind::kSpace, 1, false}).image.empty()) << "no violation";
+  internal::active_mutant = Mutant::kInodeLeaked;
+  const uint64_t chances = Chances(workload, FaultKind::kSpace);
+  FaultOutcome outcome;
+  for (uint64_t at = 1; at <= chances && outcome.violation.empty(); ++at)
+    outcome = Run(workload, {FaultKind::kSpace, at, false});
+  ASSERT_NE(outcome.violation, "");
+  EXPECT_EQ(outcome.image.size(), whole.size());
+  EXPECT_NE(outcome.image, whole) << "with what the run stored";
+}
+
 TEST_F(FaultMutantTest, AWrongErrnoIsSeen) {
   EXPECT_THAT(LoopOf(Mutant::kSyncSaysNoMemory, "append f 100 0\nfsync f\n", FaultKind::kMemory),
               HasSubstr("manual page"));
