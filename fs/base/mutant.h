@@ -89,6 +89,7 @@ namespace mirdax {
   X(RingOverMirrorTail, "R2", kLazy, "journal space is reused that a mirror has not applied")      \
   X(ReuseOverMirrorTail, "R2", kLazy, "freed blocks are reusable before a mirror has applied it")  \
   X(FillNotAnnounced, "R7", kBack, "a mirror does not say durably that it is being filled")        \
+  X(FillEndsFirst, "R7", kBack, "a mirror calls itself consistent before its fill is durable")     \
   X(FillNotAwaited, "R7", kBack, "a fill ends before the mirror has stored all of it")             \
   X(FillPromotable, "R7", kBack, "a copy that is being filled can be promoted")                    \
   X(FillLosesRun, "R8", kBack, "the last blocks in use are left out of a fill")                    \
