@@ -73,14 +73,18 @@ Result<CopyInfo> MirrorCopy::EndFill(SessionId session, const FillRequest& reque
       return Fail(ErrorCode::kInvalid, "the fill ends at commit word {}, this copy is at {}",
                   request.commit, commit_);
   }
+  const auto become_consistent = [&] {
+    return private_store_.Update([&](PrivateBlock& next) {
+      next.state = CopyState::kConsistent;
+      StoreEpochs(request.epochs, next);
+    });
+  };
+  if (Mutated(Mutant::kFillEndsFirst)) MIRDAX_TRY(become_consistent());
   // The bytes were drained by the data connection's thread, answer by answer.
   Superblock superblock = request.superblock;
   superblock.incompat &= ~kIncompatBlank;
   MIRDAX_TRY(pool_.StoreSuperblock(superblock));
-  MIRDAX_TRY(private_store_.Update([&](PrivateBlock& next) {  // I5: the last step
-    next.state = CopyState::kConsistent;
-    StoreEpochs(request.epochs, next);
-  }));
+  MIRDAX_TRY(become_consistent());  // I5: the last step
   spdlog::info("fill has ended: this copy is consistent at LSN {}", request.commit);
   const MutexLock state(state_mutex_);
   filling_ = false;
