@@ -226,7 +226,7 @@ TEST_F(PoolTest, RawOpensAnythingThatCanBeMapped) {
   EXPECT_EQ((*pool)->region().size(), kSize);
 }
 
-// The second update's first line lands in any part; the line that the first one lacked lands whole.
+// The second update's first line lands in part; the line that the first one lacked lands whole.
 TEST(SuperblockStore, LinesOfTwoTornUpdatesNeverMakeTheFirstOneCount) {
   auto made = *RecorderRegion::Create(kSize);
   RecorderRegion& region = *made;
@@ -247,7 +247,7 @@ TEST(SuperblockStore, LinesOfTwoTornUpdatesNeverMakeTheFirstOneCount) {
     std::vector<LandedLine> first;
     for (const uint64_t line : lines)
       if (line != missing) first.push_back({line, 0xff});
-    for (unsigned mask = 0; mask < 256; ++mask) {
+    for (const unsigned mask : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 0xfcU, 0xffU}) {
       const auto torn = *RecorderRegion::Create(region.CrashImage(first)->bytes());
       SuperblockPair again = *SuperblockPair::Load(*torn);
       ASSERT_EQ(again.superblock().compat, 0U);
