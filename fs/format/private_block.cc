@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "fs/format/checksums.h"
+#include "fs/format/sequence.h"
 
 namespace mirdax {
 namespace {
@@ -98,7 +99,7 @@ Result<PrivateBlockChoice> ChoosePrivateBlock(ConstBlockSpan a, ConstBlockSpan b
     return Fail(ErrorCode::kCorrupt, "no valid private block (at {}: {}; at {}: {})",
                 kPrivateBlockOffset, first.error().message, kPrivateBlockOffset + kBlockSize,
                 second.error().message);
-  if (first && (!second || first->sequence >= second->sequence))
+  if (first && (!second || !IsNewer(second->sequence, first->sequence)))
     return PrivateBlockChoice{*first, 0};
   return PrivateBlockChoice{*second, 1};
 }

@@ -7,6 +7,7 @@
 #include "fs/base/check.h"
 #include "fs/format/checksums.h"
 #include "fs/format/geometry.h"
+#include "fs/format/sequence.h"
 
 namespace mirdax {
 namespace {
@@ -110,9 +111,12 @@ Result<SuperblockChoice> ChooseSuperblock(ConstBlockSpan a, ConstBlockSpan b) {
     return Fail(ErrorCode::kCorrupt, "both superblocks are damaged (at 0: {}; at {}: {})",
                 first.error().message, kBlockSize, second.error().message);
   }
-  if (incompatible(first) && Load(a).sequence > second->sequence) return Fail(first.error());
-  if (incompatible(second) && Load(b).sequence > first->sequence) return Fail(second.error());
-  if (first && (!second || first->sequence >= second->sequence)) return SuperblockChoice{*first, 0};
+  if (incompatible(first) && IsNewer(Load(a).sequence, second->sequence))
+    return Fail(first.error());
+  if (incompatible(second) && IsNewer(Load(b).sequence, first->sequence))
+    return Fail(second.error());
+  if (first && (!second || !IsNewer(second->sequence, first->sequence)))
+    return SuperblockChoice{*first, 0};
   return SuperblockChoice{*second, 1};
 }
 

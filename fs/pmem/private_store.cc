@@ -6,6 +6,7 @@
 #include "fs/base/mutant.h"
 #include "fs/format/checksums.h"
 #include "fs/format/private_block.h"
+#include "fs/format/sequence.h"
 #include "fs/pmem/torn_slot.h"
 
 namespace mirdax {
@@ -52,12 +53,13 @@ Status PrivateStore::Update(const std::function<void(PrivateBlock&)>& change) {
   const MutexLock lock(mutex_);
   PrivateBlock next = current_;
   change(next);
-  next.sequence = current_.sequence + 1;
+  next.sequence = NextSequence(current_.sequence);
   MIRDAX_TRY(CheckPrivateBlock(next));
   Seal(next);
   const size_t slot = Mutated(Mutant::kPrivateBlockInPlace) ? slot_ : 1 - slot_;
   const auto there = DecodePrivateBlock(SlotBytes(region_, slot));
-  MIRDAX_TRY(ForgetTorn(region_, SlotOffset(slot), there && there->sequence <= current_.sequence));
+  MIRDAX_TRY(
+      ForgetTorn(region_, SlotOffset(slot), there && !IsNewer(there->sequence, current_.sequence)));
   MIRDAX_TRY(WriteSlot(region_, slot, next));
   current_ = next;
   slot_ = slot;

@@ -2,6 +2,7 @@
 #include "fs/pmem/superblock_pair.h"
 
 #include "fs/format/checksums.h"
+#include "fs/format/sequence.h"
 #include "fs/format/superblock.h"
 #include "fs/pmem/torn_slot.h"
 
@@ -38,14 +39,14 @@ Result<SuperblockPair> SuperblockPair::Load(Region& region) {
 }
 
 Status SuperblockPair::Store(Region& region, Superblock next) {
-  next.sequence = current_.sequence + 1;
+  next.sequence = NextSequence(current_.sequence);
   Seal(next);
   MIRDAX_TRY(DecodeSuperblock(BytesOf(next)));
   MIRDAX_ASSIGN(const Geometry geometry, GeometryFor(next, region.size()));
   const size_t slot = 1 - slot_;
   const uint64_t offset = kSuperblockOffset + slot * kBlockSize;
   const auto there = DecodeSuperblock(SlotBytes(region, slot));
-  MIRDAX_TRY(ForgetTorn(region, offset, there && there->sequence <= current_.sequence));
+  MIRDAX_TRY(ForgetTorn(region, offset, there && !IsNewer(there->sequence, current_.sequence)));
   region.Write(offset, BytesOf(next));
   MIRDAX_TRY(region.Persist(offset, kBlockSize));
   current_ = next;

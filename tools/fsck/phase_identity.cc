@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "fs/format/private_block.h"
+#include "fs/format/sequence.h"
 #include "fs/format/superblock.h"
 #include "tools/fsck/context.h"
 
@@ -29,7 +30,8 @@ std::optional<T> ReadPair(CheckContext& context, uint64_t offset,
                             copies[i].error().message));
   }
   if (!any) return std::nullopt;
-  const bool second = !copies[0] || (copies[1] && copies[1]->sequence > copies[0]->sequence);
+  const bool second =
+      !copies[0] || (copies[1] && IsNewer(copies[1]->sequence, copies[0]->sequence));
   return *copies[second ? 1 : 0];
 }
 
