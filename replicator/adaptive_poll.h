@@ -10,6 +10,11 @@
 
 namespace mirdax {
 
+// The longest poll of both ends of a data connection: what KVM takes (halt_poll_ns). Long enough
+// for a mirror to be met polling by a writer that syncs again at once, also where a wake-up costs
+// as much as a sync.
+inline constexpr std::chrono::microseconds kLongestPoll{200};
+
 // What KVM does for idle processors (Linux, virt/kvm/halt-polling): as long as waits are short,
 // polling saves a wake-up, which costs more than the wait; a wait that was long says that polling
 // was wasted, and the next one blocks at once until short ones come back. Between two polls the

@@ -57,7 +57,6 @@ class PrimaryReplication::Impl {
   void Rejoin();
 
  private:
-  static constexpr std::chrono::microseconds kLongestPoll{100};
   using State = MirrorLink::State;
 
   Status AttachAll(const PrivateBlock& block);

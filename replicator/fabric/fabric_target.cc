@@ -22,7 +22,6 @@ namespace {
 constexpr size_t kReceiveSlots = 2 * kDataWindow;
 constexpr size_t kSendSlots = 2 * kDataWindow;
 constexpr auto kAcceptTimeout = std::chrono::seconds(5);
-constexpr auto kLongestPoll = std::chrono::microseconds(100);
 constexpr auto kIdle = std::chrono::seconds(1);  // a look at the state of things, at least
 
 constexpr uintptr_t kReceiveTag = 0x100;
