@@ -47,7 +47,8 @@ Result<CopyInfo> MirrorCopy::BeginFill(SessionId session, const FillRequest& req
     StoreEpochs(request.epochs, next);
   }));
   region_.Store64(kCommitLineOffset, request.commit);
-  MIRDAX_TRY(region_.Persist(kCommitLineOffset, kLineSize));
+  if (!Mutated(Mutant::kFillWordNotFlushed))
+    MIRDAX_TRY(region_.Persist(kCommitLineOffset, kLineSize));
   spdlog::info("fill begins: this copy cannot be promoted until it has ended");
   const MutexLock state(state_mutex_);
   filling_ = true;

@@ -55,7 +55,10 @@ Status PrimaryReplication::Impl::AttachAll(const PrivateBlock& block) {
     MirrorLink& link = *links_.back();
     Status status = Attach(link, block);
     if (status) continue;
-    if (!IsLoss(status.error()) || !options_.degraded) return status;
+    if (!IsLoss(status.error())) return status;
+    if (!options_.degraded)
+      return Fail(status.error().code, "{}; or mount with -o degraded to go on without it",
+                  status.error().message);
     link.MarkFailed(status.error());
     Eject(link, status.error().message);
   }
@@ -255,6 +258,7 @@ void PrimaryReplication::Impl::Rejoin() {
   if (!reserve || HasEnded()) return;
   for (const auto& link : links_) {
     if (link->state() != State::kEjected || closing_) continue;
+    if (Mutated(Mutant::kFailedFillFinal) && link->retry.failed != 0) continue;
     if (dialer_->has_threads() && clock_.MonotonicNanoseconds() < link->retry.due) continue;
     const std::string before = link->status().reason;
     const Status status = TryToReattach(*link);

@@ -63,7 +63,8 @@ namespace mirdax {
   X(NoMemorySetAside, "F1", "memory is not set aside before an operation begins")       \
   X(PoisonShown, "F6", "zeros in place of refused file data are shown")                 \
   X(PoisonedStore, "F6", "a store that the medium refused counts as one that it took")  \
-  X(PoisonCommitted, "F6", "what was read in place of refused metadata is committed")
+  X(PoisonCommitted, "F6", "what was read in place of refused metadata is committed")   \
+  X(FailedFillFinal, "F5", "a mirror whose fill failed is not tried again")
 
 // Those of replication, which show in crash images of mirrors: X(Name, "rule", the scenario of
 // tests/crash/set_recording.h that is most likely to show it, "what is broken").
@@ -93,6 +94,7 @@ namespace mirdax {
   X(FillNotAwaited, "R7", kBack, "a fill ends before the mirror has stored all of it")             \
   X(FillPromotable, "R7", kBack, "a copy that is being filled can be promoted")                    \
   X(FillLosesRun, "R8", kBack, "the last blocks in use are left out of a fill")                    \
+  X(FillWordNotFlushed, "R7", kBack, "a fill begins before its commit word is durable")            \
   X(FillMissesBatches, "R7", kReturns, "a mirror that is being filled gets no batches")            \
   X(FillNotWaitedFor, "R2", kReturns, "journal and blocks are reused that a fill still needs")     \
   X(MetadataPushed, "R4", kSteady, "metadata blocks are pushed as data")                           \

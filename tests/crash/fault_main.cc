@@ -32,6 +32,7 @@ struct Arguments {
   bool lasting = false;
   uint64_t every = 1;
   size_t mirrors = 0;
+  bool returns = false;
   std::string save;
   unsigned jobs = 1;
   uint64_t at_least = 0;
@@ -119,8 +120,8 @@ class Work {
       return {};
     }
     bool built() const { return alone != nullptr || set != nullptr; }
-    FaultRun Run(ExploreStats& stats) {
-      return set != nullptr ? FaultRun(*set, stats) : FaultRun(*alone, stats);
+    FaultRun Run(ExploreStats& stats, bool returns) {
+      return set != nullptr ? FaultRun(*set, stats, returns) : FaultRun(*alone, stats);
     }
   };
 
@@ -140,7 +141,7 @@ class Work {
           break;
         }
       }
-      FaultRun run = mine.Run(explored);
+      FaultRun run = mine.Run(explored, arguments_.returns);
       for (const FaultKind kind : arguments_.kinds)
         LoopOver(run, task, next, kind, stats[static_cast<size_t>(kind)], worker);
     }
@@ -200,8 +201,10 @@ class Work {
   }
 
   std::string Command(const Task& task, const FaultPlan& plan) const {
-    const std::string mirrors =
-        arguments_.mirrors == 0 ? "" : fmt::format(" --mirrors {}", arguments_.mirrors);
+    const std::string mirrors = arguments_.mirrors == 0
+                                    ? ""
+                                    : fmt::format(" --mirrors {}{}", arguments_.mirrors,
+                                                  arguments_.returns ? " --returns" : "");
     return fmt::format("fault_loops --run {}{} --fault {} --at {}{}",
                        task.file.empty() ? "FILE-WITH-THESE-LINES" : task.file, mirrors,
                        FaultName(plan.kind), plan.at, plan.lasting ? " --lasting" : "");
@@ -288,6 +291,9 @@ int main(int argc, char** argv) {
   app.add_option("--shape", arguments.shape, "volume for generated workloads, or all (plain)");
   app.add_option("--mirrors", arguments.mirrors, "with so many mirrors (0)")
       ->check(CLI::Range(0, 4));
+  app.add_flag("--returns", arguments.returns,
+               "the last mirror is lost at the begin, and comes back")
+      ->needs("--mirrors");
   app.add_option("--fault", names,
                  "only these: memory, space, drain, poison; with mirrors also push, answer, cut, "
                  "request, hang-up, refusal, mirror-drain, mirror-poison");

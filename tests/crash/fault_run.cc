@@ -5,12 +5,9 @@
 
 #include "replicator/epochs.h"
 #include "tests/crash/durable_private.h"
+#include "tests/crash/fault_attempt.h"
 #include "tests/crash/faulty_dialer.h"
-#include "tests/crash/manual_pages.h"
 #include "tests/crash/observation.h"
-#include "tests/crash/poison_trap.h"
-#include "tests/crash/replica_set.h"
-#include "tests/crash/working_volume.h"
 #include "tools/fsck/check.h"
 
 namespace mirdax::crash {
@@ -20,183 +17,11 @@ constexpr uint64_t kImagesAtTheFault = 4;
 constexpr uint64_t kImagesAtAFailedDrain = 40;  // which leaves everything in flight
 constexpr uint64_t kImagesAtTheEnd = 2;
 
-std::string_view CodeName(const std::optional<ErrorCode>& code) {
-  return code ? ErrorCodeName(*code) : "success";
-}
-
 std::vector<std::byte> CopyOf(std::span<const std::byte> bytes) {
   return {bytes.begin(), bytes.end()};
 }
 
-// An operation of several calls, the last of which may fail after the others did all there was to
-// do.
-bool MayBeDoneAndFail(const Operation& operation, bool always_synced) {
-  return always_synced || operation.flag == OpFlag::kSync || operation.kind == OpKind::kAppend;
-}
-
 }  // namespace
-
-struct FaultRun::Attempt {
-  explicit Attempt(const Workload& workload_, const FaultPlan& plan)
-      : workload(workload_), faults(plan) {}
-
-  // Does one more operation, and compares answer and state with the model (F1, F2).
-  Status Do(Operation operation, bool scarce);
-  Status Shows(const State& state, std::string_view when);
-  // After a poison has struck: an error, where it is needed; else what Shows() wants.
-  Status ShowsUnlessRefused(const State& state, std::string_view when);
-  bool poisoned() const {
-    return faults.plan().kind == FaultKind::kPoison && outcome.operation != 0;
-  }
-  // The pages of these can be refused. To be taken away before the regions' levels end.
-  void SetTraps(ShapedPool& pool, MirroredPool* set);
-  // As a power cut would find it.
-  void Unmount() {
-    executor.reset();
-    volume.reset();
-    mounted.reset();
-    replicas.reset();
-  }
-
-  const Workload& workload;
-  Faults faults;
-  FaultOutcome outcome;
-  bool always_synced = false;
-  std::optional<ReplicaSet> replicas;
-  std::unique_ptr<MountedImage> mounted;
-  std::optional<WorkingVolume> volume;
-  std::optional<Executor> executor;
-  ImageRegion* region = nullptr;
-  std::vector<std::unique_ptr<PoisonTrap>> traps;
-  Recording recording{.history = History(State()), .log = {}, .spans = {}};
-  std::vector<uint64_t> chances;  // by operation
-};
-
-Status FaultRun::Attempt::Shows(const State& state, std::string_view when) {
-  MIRDAX_ASSIGN(const Observation seen, Observe(mounted->volume()));
-  if (const auto different = Differs(seen, state)) {
-    return Fail(ErrorCode::kCorrupt, "{} the volume shows something else: {}", when, *different);
-  }
-  // Files without a name are seen by those who have them open.
-  for (const auto& [handle, node] : state.handles()) {
-    if (!state.At(node).IsFile()) continue;
-    std::string bytes;
-    MIRDAX_TRY(mounted->volume().Read(executor->InoOf(handle), 0, kMaxFileSize,
-                                      [&bytes](std::span<const std::span<const std::byte>> spans) {
-                                        for (const auto span : spans)
-                                          bytes.append(reinterpret_cast<const char*>(span.data()),
-                                                       span.size());
-                                      }));
-    if (bytes != state.At(node).data->bytes()) {
-      return Fail(ErrorCode::kCorrupt, "{} {} shows something else", when, handle);
-    }
-  }
-  return {};
-}
-
-Status FaultRun::Attempt::ShowsUnlessRefused(const State& state, std::string_view when) {
-  if (!poisoned()) return Shows(state, when);
-  // What is stopped shows what it will, but none of it is there after the next mount.
-  if (outcome.stopped) return {};
-  Status shown = Shows(state, when);
-  if (!shown && shown.error().code == ErrorCode::kIo) return {};
-  return shown;
-}
-
-void FaultRun::Attempt::SetTraps(ShapedPool& pool, MirroredPool* set) {
-  if (faults.plan().kind == FaultKind::kPoison)
-    traps.push_back(std::make_unique<PoisonTrap>(pool.region(), faults));
-  for (size_t i = 0; faults.plan().kind == FaultKind::kMirrorPoison && set != nullptr &&
-                     i < set->mirrors().size();
-       ++i)
-    traps.push_back(std::make_unique<PoisonTrap>(*set->mirrors()[i], faults));
-  if (traps.empty()) return;
-  faults.OnWork([this](bool busy) {
-    for (const auto& trap : traps) {
-      if (busy)
-        trap->Arm();
-      else
-        trap->Disarm();
-    }
-  });
-}
-
-Status FaultRun::Attempt::Do(Operation operation, bool scarce) {
-  History& history = recording.history;
-  const uint32_t index = history.size() + 1;
-  const auto wrong = [&](std::string_view what) {
-    return Fail(ErrorCode::kCorrupt, "operation {} ({}) {}", index, PrintOperation(operation),
-                what);
-  };
-  mounted->clock().Set(SecondsAt(index));
-  const size_t begin = region->log_size();
-  const uint64_t strikes_before = faults.strikes();
-  const Result<uint64_t> answer = executor->Do(operation);
-  const bool struck = faults.strikes() != strikes_before;
-  recording.spans.push_back({begin, region->log_size()});
-  chances.push_back(faults.chances());
-  if (struck && outcome.operation == 0) outcome.operation = index;
-  if (struck && !answer) outcome.failed = true;
-
-  if (answer && *answer < operation.length && (scarce || struck) && StoresBytes(operation.kind)) {
-    operation.length = *answer;  // space ran out
-  }
-  State after = history.After(index - 1);
-  const std::optional<ErrorCode> wanted = after.Apply(operation, index);
-  std::optional<ErrorCode> answered;
-  if (!answer) answered = answer.error().code;
-
-  const bool stopped = mounted->volume().GetStatus().shut_down;
-  if (struck && !answer && IsOfMirrors(faults.plan().kind)) {
-    return wrong(fmt::format("failed of what happened to a mirror: {}", answer.error().message));
-  }
-  if (stopped && !outcome.stopped && faults.plan().kind != FaultKind::kDrain &&
-      faults.plan().kind != FaultKind::kPoison) {
-    return wrong(fmt::format("stopped the filesystem: {}", answer ? "" : answer.error().message));
-  }
-  outcome.stopped = stopped;
-
-  if (answered == wanted) {
-    // Once the filesystem has stopped, -o sync makes nothing durable; a sync that succeeds says so.
-    const bool synced = !stopped || ScopeOf(operation) != SyncScope::kNothing;
-    (void)history.Add(operation, answer.has_value(), SecondsAt(index), synced);
-    if (outcome.operation == 0) return {};
-    return ShowsUnlessRefused(history.After(index), fmt::format("after operation {} ({})", index,
-                                                                PrintOperation(operation)));
-  }
-  const bool excused = (scarce && answered == ErrorCode::kNoSpace) ||
-                       (stopped && answered == ErrorCode::kShutdown) || struck || poisoned();
-  if (!excused || !answered) {
-    return wrong(fmt::format("answered {} ({}), the model says {}", CodeName(answered),
-                             answer ? "" : answer.error().message, CodeName(wanted)));
-  }
-  Operation failed = operation;
-  if (volume->looked_up_last()) failed.kind = OpKind::kOpen;
-  if (!MayFailWith(failed, *answered)) {
-    return wrong(fmt::format("failed with {} ({}), which its manual page does not have",
-                             CodeName(answered), answer.error().message));
-  }
-  // What stops cannot be asked whether all but the sync was done: then it may be there, or not.
-  const bool opens = operation.kind == OpKind::kOpen || operation.kind == OpKind::kTmpfile;
-  if (poisoned() && stopped && !wanted && !opens && MayBeDoneAndFail(operation, always_synced)) {
-    (void)history.Add(operation, true, SecondsAt(index), false);
-    return {};
-  }
-  // It failed of the fault: nothing has changed, or all but a sync was done.
-  const Status unchanged = ShowsUnlessRefused(history.After(index - 1), "after it failed");
-  if (!unchanged && !wanted && MayBeDoneAndFail(operation, always_synced)) {
-    if (ShowsUnlessRefused(after, "")) {
-      (void)history.Add(operation, true, SecondsAt(index), false);
-      return {};
-    }
-  }
-  if (!unchanged) {
-    return wrong(fmt::format("failed with {} ({}), and {}", CodeName(answered),
-                             answer.error().message, unchanged.error().message));
-  }
-  (void)history.Add(operation, false);
-  return {};
-}
 
 Status FaultRun::Try(Attempt& attempt) {
   State state;
@@ -213,10 +38,16 @@ Status FaultRun::Try(Attempt& attempt) {
               attempt.always_synced ? History::Synced::kEverything : History::Synced::kNothing);
   attempt.volume.emplace(attempt.mounted->volume(), attempt.faults);
   attempt.executor.emplace(*attempt.volume);
-  for (const Operation& operation : attempt.workload.operations) {
-    const bool struck_before = attempt.outcome.operation != 0;
-    MIRDAX_TRY(attempt.Do(operation, pool_.shape().scarce()));
-    if (!struck_before && attempt.outcome.operation != 0) MIRDAX_TRY(CheckMirrors(attempt));
+  if (returns_) {
+    MIRDAX_TRY(Restart(attempt, set_->mirrors().size() - 1));
+    attempt.replicas->set_between_slices([this, &attempt] { BetweenSlices(attempt); });
+    // Some workloads run in the middle of the fill.
+    if (std::hash<std::string>{}(PrintWorkload(attempt.workload)) % 2 == 0)
+      MIRDAX_TRY(Return(attempt));
+  }
+  while (attempt.next < attempt.workload.operations.size()) {
+    MIRDAX_TRY(DoNext(attempt));
+    MIRDAX_TRY(Return(attempt));
     // All others fail, or have nothing to do.
     if (attempt.poisoned() && attempt.outcome.stopped) break;
   }
@@ -230,7 +61,55 @@ Result<std::unique_ptr<ReplicationSink>> FaultRun::Connect(Attempt& attempt,
     return MakeFaultyDialer(std::move(real), attempt.faults);
   });
   MIRDAX_ASSIGN(auto sink, attempt.replicas->Connect(primary));
+  attempt.replication = sink.get();
   return std::unique_ptr<ReplicationSink>(std::move(sink));
+}
+
+Status FaultRun::Restart(Attempt& attempt, size_t mirror) {
+  attempt.replicas->Stop(mirror);
+  return attempt.replicas->Serve();
+}
+
+Status FaultRun::DoNext(Attempt& attempt) {
+  const bool struck_before = attempt.outcome.operation != 0;
+  MIRDAX_TRY(attempt.Do(attempt.workload.operations[attempt.next++], pool_.shape().scarce()));
+  return struck_before || attempt.outcome.operation == 0 ? Status() : CheckMirrors(attempt);
+}
+
+// What happens meanwhile, besides operations, counts as the last operation's.
+Status FaultRun::Return(Attempt& attempt) {
+  if (!returns_) return {};
+  const bool struck_before = attempt.faults.strikes() != 0;
+  attempt.returning = true;
+  {
+    const Faults::Work work(attempt.faults);
+    attempt.replication->Rejoin();
+  }
+  attempt.returning = false;
+  MIRDAX_TRY(attempt.meanwhile);
+  if (!attempt.chances.empty()) attempt.chances.back() = attempt.faults.chances();
+  if (struck_before || attempt.faults.strikes() == 0 || attempt.outcome.operation != 0) return {};
+  attempt.outcome.operation = std::max(attempt.recording.history.size(), 1U);
+  return CheckMirrors(attempt);
+}
+
+void FaultRun::BetweenSlices(Attempt& attempt) {
+  if (!attempt.returning || !attempt.meanwhile ||
+      attempt.next == attempt.workload.operations.size() ||
+      (attempt.poisoned() && attempt.outcome.stopped))
+    return;
+  const Faults::Work pause(attempt.faults, false);
+  attempt.meanwhile = DoNext(attempt);
+}
+
+// F5
+Status FaultRun::CheckReturned(const Attempt& attempt) const {
+  if (!returns_ || attempt.outcome.stopped || attempt.poisoned()) return {};
+  for (size_t i = 0; i < set_->mirrors().size(); ++i) {
+    if (const std::string why = attempt.replication->WhyOut(i); !why.empty())
+      return Fail(ErrorCode::kCorrupt, "mirror {} does not come back: {}", i, why);
+  }
+  return {};
 }
 
 // F5
@@ -250,7 +129,9 @@ Status FaultRun::CheckMirrors(Attempt& attempt) {
     const bool listed = ListsInSync(list, store->Get());
     Checker checker(region, oracle, stats_.check, &takeover);
     const Moment moment{now, listed ? now : 0};
-    if (const auto bad = checker.Check(moment, {})) {
+    CheckDepth depth;
+    depth.takeover.may_refuse = returns_ && !listed;  // in the middle of its fill
+    if (const auto bad = checker.Check(moment, depth)) {
       attempt.outcome.image = CopyOf(region.memory());
       return Fail(ErrorCode::kCorrupt, "mirror {}, {} the list, promoted after operation {}: {}", i,
                   listed ? "on" : "off", now, *bad);
@@ -262,6 +143,12 @@ Status FaultRun::CheckMirrors(Attempt& attempt) {
 // F4
 Status FaultRun::Recover(Attempt& attempt) {
   const bool scarce = pool_.shape().scarce();
+  // A mirror whose own medium failed takes nothing until its daemon is started anew.
+  const FaultKind kind = attempt.faults.plan().kind;
+  if (returns_ && (kind == FaultKind::kMirrorDrain || kind == FaultKind::kMirrorPoison)) {
+    for (const auto& trap : attempt.traps) trap->Cure();
+    for (size_t i = 0; i < set_->mirrors().size(); ++i) MIRDAX_TRY(Restart(attempt, i));
+  }
   std::vector<Operation> operations;
   const History& history = attempt.recording.history;
   State last = history.After(history.size());
@@ -286,7 +173,9 @@ Status FaultRun::Recover(Attempt& attempt) {
   for (const Operation& operation : operations) {
     // What the volume had no room for is not there to be written to.
     MIRDAX_TRY(attempt.Do(operation, scarce));
+    MIRDAX_TRY(Return(attempt));
   }
+  MIRDAX_TRY(CheckReturned(attempt));
   if (attempt.outcome.stopped || attempt.poisoned()) return {};
   Volume& volume = attempt.mounted->volume();
   if (const uint64_t bytes = volume.GetStatus().pending_bytes; bytes != 0) {
@@ -335,14 +224,17 @@ Status FaultRun::CheckCuts(Attempt& attempt, const Workload& workload) {
     options.images_per_point = images;
     options.recovery_every = 0;
     options.unmount_every = 4;
-    const auto at = std::ranges::find_if(points, [&](const CrashPoint& point) {
-      return point.moment == Moment{operation, operation};
-    });
-    options.point = static_cast<uint64_t>(at - points.begin());
-    const auto failure = explorer.ExploreRecording(workload, attempt.recording, options);
-    if (!failure) return {};
-    return Fail(ErrorCode::kCorrupt, "after a power cut behind operation {}, subset {}: {}",
-                operation, failure->subset, failure->reason);
+    // The moment of its return; then, where mirrors return, all until the next one begins.
+    for (size_t i = 0; i < points.size(); ++i) {
+      if (points[i].moment != Moment{operation, operation}) continue;
+      options.point = i;
+      const auto failure = explorer.ExploreRecording(workload, attempt.recording, options);
+      if (failure)
+        return Fail(ErrorCode::kCorrupt, "after a power cut behind operation {}, subset {}: {}",
+                    operation, failure->subset, failure->reason);
+      if (!returns_) break;
+    }
+    return {};
   };
   const bool drain = attempt.faults.plan().kind == FaultKind::kDrain;
   MIRDAX_TRY(check(attempt.outcome.operation, drain ? kImagesAtAFailedDrain : kImagesAtTheFault));

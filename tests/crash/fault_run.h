@@ -45,6 +45,8 @@ struct FaultOutcome {
 //     operation that was struck has returned, and at the end, each mirror can be promoted, and has
 //     what the oracle allows: if the primary still lists it in sync, all that was acknowledged.
 //
+//     A mirror that returns is in sync again once the fault is gone, unless the filesystem stopped.
+//
 //  F6 where the medium refuses a page: from then on an operation may fail with EIO, and the
 //     filesystem stop where it may have been metadata; but nothing that is shown, and nothing that
 //     a power cut leaves once the medium gives everything again, comes of what was not read or not
@@ -55,8 +57,11 @@ class FaultRun {
  public:
   // REQUIRES: all outlive the object.
   FaultRun(ShapedPool& pool, ExploreStats& stats) : pool_(pool), stats_(stats) {}
-  FaultRun(MirroredPool& set, ExploreStats& stats)
-      : pool_(set.primary()), set_(&set), stats_(stats) {}
+  // `returns`: the last mirror's daemon is started anew before the first operation, and after each
+  // one (or before the first) the primary looks after the mirrors it has lost: so faults strike in
+  // fills, and operations run between their slices.
+  FaultRun(MirroredPool& set, ExploreStats& stats, bool returns = false)
+      : pool_(set.primary()), set_(&set), returns_(returns), stats_(stats) {}
 
   FaultOutcome Run(const Workload& workload, const FaultPlan& plan);
 
@@ -72,12 +77,18 @@ class FaultRun {
   Status Try(Attempt& attempt);
   Status Recover(Attempt& attempt);
   Result<std::unique_ptr<ReplicationSink>> Connect(Attempt& attempt, MountedImage& primary);
+  Status Restart(Attempt& attempt, size_t mirror);
+  Status DoNext(Attempt& attempt);
+  Status Return(Attempt& attempt);
+  void BetweenSlices(Attempt& attempt);
+  Status CheckReturned(const Attempt& attempt) const;
   Status CheckMirrors(Attempt& attempt);
   Status MountRefused(Attempt& attempt);
   Status CheckCuts(Attempt& attempt, const Workload& workload);
 
   ShapedPool& pool_;
   MirroredPool* const set_ = nullptr;  // null: no mirrors
+  const bool returns_ = false;
   ExploreStats& stats_;
   DistinctImages images_;
 };

@@ -21,7 +21,7 @@ enum class FaultKind : uint8_t {
   kAnswer,        // an answer on one is lost: the mirror falls silent
   kCut,           // the connection is gone instead of the answer
   kRequest,       // a control message is lost
-  kHangUp,        // the control connection is gone
+  kHangUp,        // the control connection is gone, or none can be had
   kRefusal,       // a control message is answered with an error
   kMirrorDrain,   // a drain of a mirror's region fails
   kMirrorPoison,  // a mirror's medium refuses a page

@@ -80,6 +80,7 @@ class FaultyDialer final : public MirrorDialer {
   Result<std::unique_ptr<FrameChannel>> DialControl(const std::string& address,
                                                     Deadline deadline) override {
     const Faults::Aside aside;
+    MIRDAX_TRY(Dial());
     MIRDAX_ASSIGN(auto channel, real_->DialControl(address, deadline));
     return std::make_unique<FaultyChannel>(std::move(channel), faults_);
   }
@@ -87,6 +88,7 @@ class FaultyDialer final : public MirrorDialer {
                                              std::span<std::byte> memory,
                                              Deadline deadline) override {
     const Faults::Aside aside;
+    MIRDAX_TRY(Dial());
     MIRDAX_ASSIGN(auto link, real_->DialData(endpoint, memory, deadline));
     return std::make_unique<FaultyLink>(std::move(link), faults_);
   }
@@ -99,6 +101,11 @@ class FaultyDialer final : public MirrorDialer {
   }
 
  private:
+  Status Dial() {
+    if (!faults_.Strikes(FaultKind::kHangUp)) return {};
+    return Fail(ErrorCode::kPeerLost, "refused on purpose");
+  }
+
   const std::unique_ptr<MirrorDialer> real_;
   Faults& faults_;
 };

@@ -132,7 +132,9 @@ std::optional<Sighting> MutantHunt::WithMirrors(Scenario likely) {
 
 std::optional<Sighting> MutantHunt::WithFaults(std::string_view rule) {
   const auto try_all = [&](const Workload& workload) -> std::optional<Sighting> {
-    FaultRun run(*ground_.pools.at(workload.shape).alone, stats_);
+    HuntingGround::Pools& pools = ground_.pools.at(workload.shape);
+    FaultRun run =
+        rule == "F5" ? FaultRun(*pools.with_two, stats_, true) : FaultRun(*pools.alone, stats_);
     for (const FaultKind kind : kFaultKinds) {
       if ((rule == "F6") != (kind == FaultKind::kPoison)) continue;
       const auto chances = run.CountChances(workload, kind);

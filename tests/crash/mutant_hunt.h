@@ -51,7 +51,7 @@ class MutantHunt {
   std::optional<Sighting> Alone();  // the primary's crash images
   std::optional<Sighting> WithClients();
   std::optional<Sighting> WithMirrors(Scenario likely);
-  std::optional<Sighting> WithFaults(std::string_view rule);  // F6: of poison; else all others
+  std::optional<Sighting> WithFaults(std::string_view rule);  // F6: of poison; F5: with mirrors
 
   std::string Effort() const;  // so far, for people
 
