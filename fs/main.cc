@@ -19,6 +19,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "fs/base/standard_io.h"
 #include "fs/core/recovery.h"
 #include "fs/core/volume.h"
 #include "fs/fuse/daemonize.h"
@@ -148,6 +149,7 @@ Result<Copy> OpenCopy(const MountOptions& options, Clock& clock, Random& random)
 MountReport Report(const MountOptions& options, const std::string& directory, const Copy& copy,
                    const Volume& volume) {
   MountReport report;
+  report.pid = getpid();
   report.pool = options.pool;
   report.directory = directory;
   report.superblock = copy.pool->superblock();
@@ -258,4 +260,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace mirdax
 
-int main(int argc, char** argv) { return mirdax::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return mirdax::RunProgram("mount.mirdax", mirdax::kMountFailure,
+                            [&] { return mirdax::Main(argc, argv); });
+}

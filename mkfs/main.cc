@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string>
 
+#include "fs/base/standard_io.h"
 #include "fs/pmem/bad_ranges.h"
 #include "mkfs/format_pool.h"
 #include "mkfs/size_text.h"
@@ -147,4 +148,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace mirdax
 
-int main(int argc, char** argv) { return mirdax::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return mirdax::RunProgram("mkfs.mirdax", mirdax::kFailed,
+                            [&] { return mirdax::Main(argc, argv); });
+}

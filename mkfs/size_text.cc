@@ -14,11 +14,11 @@ Result<uint64_t> ParseSize(std::string_view text) {
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   const auto bad = [&](std::string_view why) {
-    return Fail(ErrorCode::kInvalid, "'{}' {}; write a number and K, M, G or T, as in 64M", text,
-                why);
+    return Fail(ErrorCode::kInvalid,
+                "'{}' {}; write a number, and K, M, G or T for multiples, as in 64M", text, why);
   };
   if (error == std::errc::result_out_of_range) return bad("is too large");
-  if (error != std::errc()) return bad("is not a size");
+  if (error != std::errc()) return bad("is not a number");
   std::string_view suffix(rest, static_cast<size_t>(end - rest));
   if (suffix.empty()) return value;
   const char letter = static_cast<char>(suffix.front() & ~0x20);  // upper case

@@ -52,6 +52,10 @@ Result<std::shared_ptr<const Key>> Key::Load(const std::string& path) {
   if (fstat(file.get(), &status) != 0) return Fail(FromErrno(errno, path));
   if (!S_ISREG(status.st_mode))
     return Fail(ErrorCode::kInvalid, "{}: a key must be a regular file", path);
+  if (status.st_uid != 0 && status.st_uid != geteuid())
+    return Fail(ErrorCode::kInvalid,
+                "{}: the key belongs to user {}, who can read it; run chown on it", path,
+                status.st_uid);
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
     return Fail(ErrorCode::kInvalid,
                 "{}: the key is accessible to group or others (mode {:04o}); run chmod 600 on it",

@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <string>
 
+#include "fs/base/standard_io.h"
 #include "fs/pmem/pool.h"
 #include "fs/pmem/private_store.h"
 #include "replicator/auth.h"
@@ -144,6 +145,12 @@ int Serve(const Arguments& arguments, const HostPort& listen, PmMode pm, const s
     if (!loaded) return Complain(loaded.error(), kFailed);
     key = *loaded;
   }
+  fabric::LoadProviders();
+  if (arguments.fabric != "auto") {
+    const auto provider = fabric::InfoForListening(arguments.fabric, listen.host);
+    if (!provider)
+      return Complain({provider.error().code, "--fabric: " + provider.error().message}, kFailed);
+  }
   const int pipe_end = arguments.daemon ? Detach() : -1;
   SetUpLog(arguments);
   PoolOptions pool_options;
@@ -155,7 +162,6 @@ int Serve(const Arguments& arguments, const HostPort& listen, PmMode pm, const s
   if (!private_store) return Complain(private_store.error(), kFailed);
   SystemClock clock;
   SystemRandom random;
-  fabric::LoadProviders();
   fabric::FabricTargetFactory targets(arguments.fabric, listen.host, clock);
   auto copy = MirrorCopy::Open(**pool, **private_store, targets, clock, random);
   if (!copy) return Complain(copy.error(), kFailed);
@@ -206,4 +212,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace mirdax
 
-int main(int argc, char** argv) { return mirdax::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return mirdax::RunProgram("mirdax-mirrord", mirdax::kFailed,
+                            [&] { return mirdax::Main(argc, argv); });
+}

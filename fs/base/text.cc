@@ -15,6 +15,13 @@ std::string TimeText(int64_t seconds) {
                      parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
+std::string TimeText(int64_t seconds, uint32_t nanoseconds) {
+  std::string text = TimeText(seconds);
+  const bool zone = text.ends_with('Z');
+  if (zone) text.pop_back();
+  return fmt::format("{}.{:09}{}", text, nanoseconds, zone ? "Z" : "");
+}
+
 std::string IdText(uint64_t id) { return fmt::format("{:016x}", id); }
 
 }  // namespace mirdax

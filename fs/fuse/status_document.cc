@@ -84,6 +84,7 @@ std::string RenderStatus(const MountReport& report) {
       mirrors.push_back(MemberToJson(member));
   }
   const Json document{{"kind", "mount"},
+                      {"pid", report.pid},
                       {"pool", Cut(report.pool)},
                       {"directory", Cut(report.directory)},
                       {"label", LabelOf(report.superblock)},

@@ -2,6 +2,8 @@
 // The status of a mount as a JSON document, the form that `mirdax status` reads and passes on.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
@@ -26,6 +28,7 @@ struct MirrorReport {
 };
 
 struct MountReport {
+  pid_t pid = 0;  // of the daemon
   std::string pool;
   std::string directory;
   Superblock superblock{};

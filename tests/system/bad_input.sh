@@ -20,6 +20,7 @@ fails_with 1 'mirdax.*force|force.*mirdax' mkfs.mirdax "$pool"
 run mkfs.ext4 -q -F "$set_dir/ext4" 64M
 fails_with 1 ext4 mkfs.mirdax "$set_dir/ext4"
 fails_with 1 '' mkfs.mirdax "$set_dir"
+fails_with 2 'inodes.*abc.*not a number' mkfs.mirdax -N abc "$set_dir/x"
 
 say "mount.mirdax"
 fails_with 1 '' mount.mirdax
@@ -48,6 +49,33 @@ mount_fails 'open-key' "$pool" "$mount_dir" "key=$set_dir/open-key,mirror=127.0.
 (umask 077 && printf short >"$set_dir/short-key")
 mount_fails 'short-key' "$pool" "$mount_dir" "key=$set_dir/short-key,mirror=127.0.0.1:1"
 
+if [ "$(id -u)" = 0 ]; then
+  install -m 600 -o 1000 "$key" "$set_dir/their-key"
+  mount_fails 'their-key.*user 1000' "$pool" "$mount_dir" "key=$set_dir/their-key,mirror=127.0.0.1:1"
+fi
+
+say "closed descriptors, full outputs"
+# What is opened next must not be where the output goes: a pool would get it.
+(run mkfs.mirdax -q -s 64M "$set_dir/quiet"; exec 0<&- 1>&- 2>&-; mkfs.mirdax -f "$set_dir/quiet")
+run fsck.mirdax "$set_dir/quiet"
+(exec 0<&- 1>&- 2>&-; exec timeout 60 mount.mirdax "$set_dir/quiet" "$mount_dir") || fail "no mount without descriptors"
+is_mounted "$mount_dir" || fail "mounted, and not to be seen"
+umount "$mount_dir"
+flock --wait 20 "$set_dir/quiet" true || fail "the daemon without descriptors does not end"
+run fsck.mirdax "$set_dir/quiet"
+to_full() { # CODE COMMAND...
+  local want=$1 got=0
+  shift
+  "$@" >/dev/full 2>"$set_dir/run.log" || got=$?
+  { [ $got = "$want" ] && grep -q 'No space left' "$set_dir/run.log"; } ||
+    { cat "$set_dir/run.log" >&2; fail "exit code $got of $* whose output is lost"; }
+}
+to_full 1 dump.mirdax "$pool"
+to_full 1 dump.mirdax --json "$pool" all
+to_full 8 fsck.mirdax "$pool"
+to_full 1 mirdax status "$pool"
+to_full 1 mkfs.mirdax -n -s 64M "$set_dir/x"
+
 say "damaged pools"
 damaged() { cp --sparse=always "$pool" "$set_dir/damaged"; }
 damaged; truncate -s 32M "$set_dir/damaged"
@@ -74,12 +102,17 @@ done
 fails_with 4 'truncated.*filling this copy again' fsck.mirdax "$set_dir/damaged"
 fails_with 16 '^fsck.mirdax: .*POOL' fsck.mirdax
 fails_with 2 '^dump.mirdax: .*POOL' dump.mirdax
+fails_with 2 'inode or dir' dump.mirdax "$pool" --path /a
+fails_with 2 'NUMBER' dump.mirdax "$pool" dir 99999999999999999999
+run fsck.mirdax -y "$pool"
 
 say "mirdax-mirrord"
 fails_with 2 '^mirdax-mirrord: .*--pool' mirdax-mirrord
 fails_with 1 'no-pool' mirdax-mirrord --pool "$set_dir/no-pool" --listen 127.0.0.1:0 --key "$key"
 fails_with 1 'primary' mirdax-mirrord --pool "$pool" --listen "127.0.0.1:$(free_port)" --key "$key"
 fails_with 1 'key' mirdax-mirrord --pool "$mirror_pool" --listen "127.0.0.1:$(free_port)" --key "$set_dir/no-key"
+fails_with 1 'fabric.*imaginary' mirdax-mirrord --pool "$mirror_pool" --key "$key" \
+  --listen "127.0.0.1:$(free_port)" --fabric imaginary
 taken=$(free_port)
 start_daemon holder python3 -c 'import socket, sys, time
 held = socket.create_server(("127.0.0.1", int(sys.argv[1])))

@@ -28,4 +28,39 @@ done
 if output=$("$top/packaging/umount.fuse.mirdax" "$mount_dir" 2>&1); then
   fail "what is not mounted was unmounted: $output"
 fi
+
+# Where nothing ends, there is nothing to wait for.
+umount_helper() {
+  local begin=$SECONDS
+  run "$top/packaging/umount.fuse.mirdax" "$1"
+  [ $((SECONDS - begin)) -lt 20 ] || fail "the helper waited $((SECONDS - begin)) s for $1"
+}
+pm_mode=direct
+other_dir=$set_dir/other
+mkdir "$other_dir"
+other_mounts+=("$other_dir")
+
+mount_copy 0 degraded
+mount --bind "$mount_dir" "$other_dir"
+umount_helper "$mount_dir"
+kill -0 "${daemon[0]}" 2>/dev/null || fail "the daemon ended though a bind mount is left"
+umount_helper "$other_dir"
+wait "${daemon[0]}" || fail "the daemon did not end cleanly after its bind mount"
+
+# The same pool twice, read-only: each has a daemon of its own.
+run mount.mirdax "$set_dir/0.pool" "$mount_dir" -o ro
+run mount.mirdax "$set_dir/0.pool" "$other_dir" -o ro
+umount_helper "$other_dir"
+ls "$mount_dir" >/dev/null || fail "the other mount of the pool is gone"
+umount_helper "$mount_dir"
+
+# Another filesystem on the same directory hides the one below.
+run mkfs.mirdax -s 256M "$set_dir/above.pool"
+run mount.mirdax "$set_dir/0.pool" "$mount_dir" -o degraded
+below=$({ mirdax status --json "$mount_dir" || true; } | jq .pid) # degraded: exit code 3
+run mount.mirdax "$set_dir/above.pool" "$mount_dir"
+umount_helper "$mount_dir"
+kill -0 "$below" || fail "the daemon of the mount below ended"
+umount_helper "$mount_dir"
+fsck_clean 0
 echo "umount: everything was durable"

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "fs/base/standard_io.h"
 #include "fs/pmem/pool.h"
 #include "fs/pmem/private_store.h"
 #include "replicator/control_client.h"
@@ -56,12 +57,8 @@ int RunPromote(const std::string& path, bool force) {
   return kOk;
 }
 
-}  // namespace
-}  // namespace mirdax::ctl
-
-int main(int argc, char** argv) {
-  using namespace mirdax::ctl;
-  mirdax::BadRanges::InstallHandler();
+int Main(int argc, char** argv) {
+  BadRanges::InstallHandler();
   CLI::App app("Administers mirdax mounts, mirrors and pools.", "mirdax");
   app.set_version_flag("-V,--version", "mirdax (mirdax) " MIRDAX_VERSION);
   app.require_subcommand(1);
@@ -98,4 +95,12 @@ int main(int argc, char** argv) {
   options.timeout = std::chrono::seconds(timeout_seconds);
   if (promote->parsed()) return RunPromote(path, force);
   return RunStatus(target, options, json);
+}
+
+}  // namespace
+}  // namespace mirdax::ctl
+
+int main(int argc, char** argv) {
+  return mirdax::RunProgram("mirdax", mirdax::ctl::kFailed,
+                            [&] { return mirdax::ctl::Main(argc, argv); });
 }

@@ -192,7 +192,7 @@ Result<Json> Dumper::Inode(Ino ino, size_t limit) {
   json["xattr_block"] = inode.xattr_block;
   constexpr std::array kTimes{"atime", "mtime", "ctime", "btime"};
   for (size_t i = 0; i < kTimes.size(); ++i) {
-    json[kTimes[i]] = fmt::format("{} .{:09}", TimeText(inode.seconds[i]), inode.nanoseconds[i]);
+    json[kTimes[i]] = TimeText(inode.seconds[i], inode.nanoseconds[i]);
   }
   json["parent"] = inode.parent;
   AddPayload(inode, limit, json);

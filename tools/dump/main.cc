@@ -4,10 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
+#include "fs/base/standard_io.h"
 #include "fs/pmem/pool.h"
 #include "tools/common/text.h"
 #include "tools/dump/dump.h"
@@ -123,19 +125,19 @@ int Run(const Arguments& arguments) {
   return kFailed;
 }
 
-}  // namespace
-}  // namespace mirdax::dump
-
-int main(int argc, char** argv) {
-  mirdax::dump::Arguments arguments;
+int Main(int argc, char** argv) {
+  Arguments arguments;
   CLI::App app("Shows the structures of a mirdax pool that is not in use. Nothing is ever written.",
                "dump.mirdax");
   app.set_version_flag("-V,--version", "dump.mirdax (mirdax) " MIRDAX_VERSION);
   app.add_option("POOL", arguments.pool, "file or device of the pool")->required();
   app.add_option("WHAT", arguments.what, "superblock, private, journal, inode, dir, free or all")
       ->check(CLI::IsMember({"superblock", "private", "journal", "inode", "dir", "free", "all"}));
-  app.add_option("NUMBER", arguments.number, "inode number for inode and dir (default: the root)");
-  app.add_option("--path", arguments.path, "path in the filesystem instead of NUMBER");
+  auto* number = app.add_option("NUMBER", arguments.number,
+                                "inode number for inode and dir (default: the root)")
+                     ->check(CLI::Range(uint64_t{0}, std::numeric_limits<uint64_t>::max() - 1));
+  auto* path = app.add_option("--path", arguments.path, "path in the filesystem instead of NUMBER");
+  path->excludes(number);
   app.add_option("--from", arguments.from,
                  "journal: list records from this LSN, not from the tail");
   app.add_option("--limit", arguments.limit, "most extents or entries of one inode");
@@ -148,7 +150,20 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     fmt::print(stderr, "dump.mirdax: {}; see dump.mirdax --help\n", error.what());
-    return mirdax::dump::kUsage;
+    return kUsage;
   }
-  return mirdax::dump::Run(arguments);
+  if ((*path || *number) && arguments.what != "inode" && arguments.what != "dir") {
+    fmt::print(stderr, "dump.mirdax: a path or a number goes with inode or dir, not with {}\n",
+               arguments.what);
+    return kUsage;
+  }
+  return Run(arguments);
+}
+
+}  // namespace
+}  // namespace mirdax::dump
+
+int main(int argc, char** argv) {
+  return mirdax::RunProgram("dump.mirdax", mirdax::dump::kFailed,
+                            [&] { return mirdax::dump::Main(argc, argv); });
 }

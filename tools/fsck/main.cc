@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <string>
 
+#include "fs/base/standard_io.h"
 #include "fs/pmem/pool.h"
 #include "tools/common/text.h"
 #include "tools/fsck/check.h"
@@ -61,11 +62,8 @@ int Run(const Arguments& arguments) {
   return report->clean() ? kClean : kErrorsLeft;
 }
 
-}  // namespace
-}  // namespace mirdax::fsck
-
-int main(int argc, char** argv) {
-  mirdax::fsck::Arguments arguments;
+int Main(int argc, char** argv) {
+  Arguments arguments;
   bool ignored = false;
   CLI::App app("Checks a mirdax pool that is not in use. Nothing is ever written to it.",
                "fsck.mirdax");
@@ -74,13 +72,21 @@ int main(int argc, char** argv) {
   app.add_flag("--json", arguments.json, "print the report as JSON");
   app.add_flag("-v,--verbose", arguments.verbose, "print what was counted");
   app.add_flag("-q,--quiet", arguments.quiet, "print nothing when the pool is clean");
-  app.add_flag("-n,-f,-a,-p", ignored, "accepted for fsck(8): always read-only, always in full");
+  app.add_flag("-n,-f,-a,-p,-y", ignored, "accepted for fsck(8): always read-only, always in full");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     fmt::print(stderr, "fsck.mirdax: {}; see fsck.mirdax --help\n", error.what());
-    return mirdax::fsck::kUsage;
+    return kUsage;
   }
-  return mirdax::fsck::Run(arguments);
+  return Run(arguments);
+}
+
+}  // namespace
+}  // namespace mirdax::fsck
+
+int main(int argc, char** argv) {
+  return mirdax::RunProgram("fsck.mirdax", mirdax::fsck::kOperationalError,
+                            [&] { return mirdax::fsck::Main(argc, argv); });
 }
