@@ -153,7 +153,6 @@ Result<Attributes> Namespace::MakeIn(Inode& parent, const std::optional<std::str
     if (taken) return Fail(ErrorCode::kExists);
     if (taken.error().code != ErrorCode::kNotFound) return Fail(taken.error());
   }
-  if (directory && parent.disk.nlink >= kMaxLinks) return Fail(ErrorCode::kTooManyLinks);
   MIRDAX_TRY(InheritFrom(parent, fresh, caller));
 
   MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kMakeCredits));

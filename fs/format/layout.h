@@ -40,7 +40,7 @@ inline constexpr uint64_t kDynamicAreaOffset = uint64_t{64} * 1024;
 
 inline constexpr uint64_t kMaxMirrors = 8;
 inline constexpr uint64_t kMaxNameLength = 255;
-inline constexpr uint32_t kMaxLinks = 65000;
+inline constexpr uint32_t kMaxLinks = 65000;  // of a file; subdirectories are not counted
 inline constexpr uint64_t kMaxFileBlocks = uint64_t{1} << 40;  // 4 PiB files
 inline constexpr uint64_t kMaxFileSize = kMaxFileBlocks * kBlockSize;
 inline constexpr Ino kRootIno = 1;

@@ -38,11 +38,11 @@ void ReplySpans(fuse_req_t request, std::span<const std::span<const std::byte>> 
   for (const std::span<const std::byte> span : spans) FindBad(span);
 }
 
-// Where the kernel leaves it to us: a write by anyone but root takes set-id bits away.
+// Where the kernel leaves it to us: a change by anyone but root takes set-id bits away.
 Status ClearSetIds(fuse_req_t request, Front& front, fuse_ino_t ino) {
   if (!front.kill_privileges || fuse_req_ctx(request)->uid == 0) return {};
   MIRDAX_ASSIGN(const Attributes before, front.volume.GetAttributes(ino));
-  const uint32_t cleared = WithoutSetIds(before.mode);
+  const uint32_t cleared = WithoutSetIds(request, before);
   if (cleared == before.mode) return {};
   AttributeChange change;
   change.mode = cleared & 07777U;
@@ -132,6 +132,7 @@ void Allocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t 
   AnswerStatus(request, [&](Front& front) -> Status {
     MIRDAX_ASSIGN(const AllocateMode how, ToAllocateMode(mode));
     if (offset < 0 || length <= 0) return Fail(ErrorCode::kInvalid);
+    MIRDAX_TRY(ClearSetIds(request, front, ino));
     return front.volume.Allocate(ino, how, static_cast<uint64_t>(offset),
                                  static_cast<uint64_t>(length));
   });

@@ -56,9 +56,10 @@ fuse_entry_param ToEntry(const Front& front, const Attributes& attributes);
 // Answers with a name's inode; takes the lookup count back when the kernel does not take it (I1).
 void ReplyEntry(fuse_req_t request, Front& front, const Attributes& attributes);
 
-// Permission bits after a write, truncation or change of owner: without set-user-id, and without
-// set-group-id where that means execution.
-uint32_t WithoutSetIds(uint32_t mode) noexcept;
+// Permission bits after a write, truncation, allocation or change of owner, as the kernel's own
+// filesystems have them: without set-user-id, and without set-group-id where that means execution,
+// or where the caller is neither in the group nor root.
+uint32_t WithoutSetIds(fuse_req_t request, const Attributes& before);
 
 // A file's handle is how it was opened: COPY_FILE_RANGE comes with no flags, only with the handle.
 // It is 0 where the kernel opened a file without asking us (FUSE_CAP_NO_OPEN_SUPPORT).

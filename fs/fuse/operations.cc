@@ -2,10 +2,12 @@
 #include "fs/fuse/operations.h"
 
 #include <spdlog/spdlog.h>
-#include <array>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
+#include <vector>
 
 #include "fs/fuse/handlers.h"
 
@@ -35,6 +37,16 @@ void LogFailure(const Error& error) {
 
 timespec ToTimespec(const Timestamp& time) {
   return timespec{.tv_sec = time.seconds, .tv_nsec = static_cast<long>(time.nanoseconds)};
+}
+
+bool IsRootOrInGroup(fuse_req_t request, uint32_t group) {
+  const fuse_ctx* const caller = fuse_req_ctx(request);
+  if (caller->uid == 0 || caller->gid == group) return true;
+  constexpr int kMostGroups = 65536;  // NGROUPS_MAX
+  std::vector<gid_t> groups(kMostGroups);
+  const int count = fuse_req_getgroups(request, kMostGroups, groups.data());
+  groups.resize(static_cast<size_t>(std::clamp(count, 0, kMostGroups)));
+  return std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
 void Want(fuse_conn_info& connection, uint64_t capability) {
@@ -101,9 +113,11 @@ void ReplyEntry(fuse_req_t request, Front& front, const Attributes& attributes) 
   if (fuse_reply_entry(request, &entry) != 0) front.volume.Forget(attributes.ino, 1);
 }
 
-uint32_t WithoutSetIds(uint32_t mode) noexcept {
-  mode &= ~static_cast<uint32_t>(S_ISUID);
-  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<uint32_t>(S_ISGID);
+uint32_t WithoutSetIds(fuse_req_t request, const Attributes& before) {
+  uint32_t mode = before.mode & ~static_cast<uint32_t>(S_ISUID);
+  if ((mode & S_ISGID) == 0) return mode;
+  if ((mode & S_IXGRP) != 0 || !IsRootOrInGroup(request, before.gid))
+    mode &= ~static_cast<uint32_t>(S_ISGID);
   return mode;
 }
 

@@ -136,6 +136,37 @@ TEST_F(Attributes, ATruncationByAUserClearsSetIdBits) {
   }
 }
 
+TEST_F(Attributes, AnAllocationByAUserClearsSetIdBits) {
+  for (const int mode : {0, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE}) {
+    WriteFile("f", "abc");
+    ASSERT_EQ(chown(Path("f").c_str(), kUser, kUser), 0);
+    ASSERT_EQ(chmod(Path("f").c_str(), 06755), 0);
+    EXPECT_EQ(AsUser(kUser,
+                     [&] {
+                       const Fd fd(open(Path("f").c_str(), O_WRONLY));
+                       return fallocate(fd, mode, 0, 4096) == 0 ? 0 : 1;
+                     }),
+              0);
+    EXPECT_EQ(Permissions(Stat("f")), 0755U) << "mode " << mode;
+  }
+}
+
+TEST_F(Attributes, SetGidWithoutExecutionStaysForThoseInTheGroupOnly) {
+  constexpr gid_t kOther = 4242;
+  for (const gid_t group : {gid_t{kUser}, kOther}) {
+    WriteFile("f", "abc");
+    ASSERT_EQ(chown(Path("f").c_str(), kUser, group), 0);
+    ASSERT_EQ(chmod(Path("f").c_str(), 02767), 0);
+    EXPECT_EQ(AsUser(kUser,
+                     [&] {
+                       const Fd fd(open(Path("f").c_str(), O_WRONLY));
+                       return write(fd, "x", 1) == 1 ? 0 : 1;
+                     }),
+              0);
+    EXPECT_EQ(Permissions(Stat("f")), group == kOther ? 0767U : 02767U);
+  }
+}
+
 TEST_F(Attributes, AWriteByRootKeepsSetIdBits) {
   const Fd fd = OpenFile("f");
   ASSERT_EQ(chmod(Path("f").c_str(), 06755), 0);
