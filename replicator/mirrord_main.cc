@@ -145,13 +145,13 @@ int Serve(const Arguments& arguments, const HostPort& listen, PmMode pm, const s
     if (!loaded) return Complain(loaded.error(), kFailed);
     key = *loaded;
   }
-  fabric::LoadProviders();
+  const int pipe_end = arguments.daemon ? Detach() : -1;
+  fabric::LoadProviders();  // behind the fork: a provider may have threads
   if (arguments.fabric != "auto") {
     const auto provider = fabric::InfoForListening(arguments.fabric, listen.host);
     if (!provider)
       return Complain({provider.error().code, "--fabric: " + provider.error().message}, kFailed);
   }
-  const int pipe_end = arguments.daemon ? Detach() : -1;
   SetUpLog(arguments);
   PoolOptions pool_options;
   pool_options.pm = pm;
@@ -178,6 +178,7 @@ int Serve(const Arguments& arguments, const HostPort& listen, PmMode pm, const s
   }
   fmt::print("listening on {}\n", address.ToString());
   fflush(stdout);
+  clearerr(stdout);  // nobody reads it: no failure of what is served
   if (arguments.no_auth)
     spdlog::warn("--no-auth: whoever reaches {} can overwrite this copy", address.ToString());
   spdlog::info("serving {} on {}", arguments.pool, address.ToString());

@@ -30,9 +30,11 @@ int RunProgram(const char* name, int output_failed, const std::function<int()>& 
     std::fprintf(stderr, "%s: %s\n", name, error.what());
     return output_failed;
   }
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  std::fprintf(stderr, "%s: writing the output: %s\n", name, std::strerror(errno));
-  return output_failed;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (flushed && std::ferror(stdout) == 0) return code;
+  std::fprintf(stderr, "%s: writing the output: %s\n", name,
+               flushed ? "a part of it was lost" : std::strerror(errno));
+  return code | output_failed;
 }
 
 }  // namespace mirdax

@@ -68,8 +68,8 @@ void SetAttributes(fuse_req_t request, fuse_ino_t ino, struct stat* values, int 
     const bool kill = owner_changes || (which & FUSE_SET_ATTR_KILL_SUID) != 0;
     if (front.kill_privileges && kill && !change.mode) {
       MIRDAX_ASSIGN(const Attributes before, front.volume.GetAttributes(ino));
-      const uint32_t cleared = WithoutSetIds(request, before);
-      if (!S_ISDIR(before.mode) && cleared != before.mode) change.mode = cleared & 07777U;
+      const uint32_t cleared = S_ISDIR(before.mode) ? before.mode : WithoutSetIds(request, before);
+      if (cleared != before.mode) change.mode = cleared & 07777U;
     }
     MIRDAX_ASSIGN(const Attributes after, front.volume.SetAttributes(ino, change));
     const struct stat reply = ToStat(front, after);

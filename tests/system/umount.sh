@@ -46,6 +46,7 @@ umount_helper "$mount_dir"
 kill -0 "${daemon[0]}" 2>/dev/null || fail "the daemon ended though a bind mount is left"
 umount_helper "$other_dir"
 wait "${daemon[0]}" || fail "the daemon did not end cleanly after its bind mount"
+unset "daemon[0]"
 
 # The same pool twice, read-only: each has a daemon of its own.
 run mount.mirdax "$set_dir/0.pool" "$mount_dir" -o ro
@@ -53,6 +54,19 @@ run mount.mirdax "$set_dir/0.pool" "$other_dir" -o ro
 umount_helper "$other_dir"
 ls "$mount_dir" >/dev/null || fail "the other mount of the pool is gone"
 umount_helper "$mount_dir"
+
+# By its other name, and where the daemon cannot be asked: the pool's lock is waited for.
+ln -s "$MIRDAX_BIN/mount.mirdax" "$set_dir/mount.fuse.mirdax"
+for how in named silent; do
+  run "$set_dir/mount.fuse.mirdax" "$set_dir/0.pool" "$mount_dir" -o degraded
+  cp "$set_dir/bytes" "$mount_dir/$how"
+  if [ $how = silent ]; then
+    run rm "/run/mirdax/$(awk -v dir="$mount_dir" '$5 == dir { sub(":", "-", $3); print $3 }' \
+      /proc/self/mountinfo).sock"
+  fi
+  umount_helper "$mount_dir"
+  fsck_clean 0
+done
 
 # Another filesystem on the same directory hides the one below.
 run mkfs.mirdax -s 256M "$set_dir/above.pool"
