@@ -330,8 +330,10 @@ class LargeDirectoryTest : public DirectoryTest {
 };
 
 // Sanitizers make a name cost ten times as much.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // gcc
 constexpr uint64_t kNames = 100'000;
+#elif defined(__has_feature)  // clang
+constexpr uint64_t kNames = __has_feature(address_sanitizer) ? 100'000 : 1'000'000;
 #else
 constexpr uint64_t kNames = 1'000'000;
 #endif
