@@ -124,13 +124,10 @@ TEST_F(InFlightTest, SubsetsBeginWithNoneAllEachAloneAndAllButOne) {
   EXPECT_EQ(subsets.At(1000), Subsets(lines, 1).At(1000)) << "one seed, one subset";
 }
 
-TEST_F(InFlightTest, EverySubsetOfUpToTenLinesIsVisited) {
-  InFlight in_flight(*region_);
-  for (uint64_t line = 0; line < 10; ++line) in_flight.Replay(Store(line * 64, 1));
-  const auto lines = in_flight.Lines();
-  const Subsets subsets(lines, 1);
+// Those of whole lines that `numbers` stand for: bit i is line i.
+std::set<uint64_t> WholeOnes(const Subsets& subsets, const std::vector<uint64_t>& numbers) {
   std::set<uint64_t> masks;
-  for (const uint64_t number : subsets.Choose(subsets.planned())) {
+  for (const uint64_t number : numbers) {
     uint64_t mask = 0;
     bool whole = true;
     for (const Landing& landing : subsets.At(number)) {
@@ -139,7 +136,35 @@ TEST_F(InFlightTest, EverySubsetOfUpToTenLinesIsVisited) {
     }
     if (whole) masks.insert(mask);
   }
-  EXPECT_EQ(masks.size(), 1024U);
+  return masks;
+}
+
+TEST_F(InFlightTest, EverySubsetOfUpToTenLinesIsVisited) {
+  for (uint64_t count = 1; count <= 10; ++count) {
+    InFlight in_flight(*region_);
+    for (uint64_t line = 0; line < count; ++line) in_flight.Replay(Store(line * 64, 1));
+    const auto lines = in_flight.Lines();
+    const Subsets subsets(lines, 1);
+    EXPECT_TRUE(subsets.Exhausts(subsets.planned()));
+    EXPECT_EQ(WholeOnes(subsets, subsets.Choose(subsets.planned())).size(), 1U << count);
+  }
+}
+
+TEST_F(InFlightTest, EverySubsetOfFewLinesComesBeforeTornOnes) {
+  for (uint64_t count = 3; count <= 5; ++count) {
+    InFlight in_flight(*region_);
+    for (uint64_t line = 0; line < count; ++line) in_flight.Replay(Store(line * 64, 1));
+    const auto lines = in_flight.Lines();
+    const Subsets subsets(lines, 1);
+    const uint64_t all = uint64_t{1} << count;
+    ASSERT_GT(subsets.planned(), all) << "there are torn ones";
+    EXPECT_EQ(WholeOnes(subsets, subsets.Choose(all)).size(), all);
+    EXPECT_TRUE(subsets.Exhausts(all));
+    EXPECT_FALSE(subsets.Exhausts(all - 1));
+    const std::vector<uint64_t> more = subsets.Choose(all + 2);
+    EXPECT_EQ(more.size(), all + 2);
+    EXPECT_EQ(WholeOnes(subsets, {more.begin(), more.end() - 2}).size(), all);
+  }
 }
 
 TEST_F(InFlightTest, ABudgetAlwaysHasNoneAndAllThenSinglesSpreadOverTheLines) {

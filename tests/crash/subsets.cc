@@ -2,6 +2,7 @@
 #include "tests/crash/subsets.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <random>
 #include <set>
@@ -29,14 +30,26 @@ Subsets::Subsets(std::span<const FlyingLine> lines, uint64_t seed) : lines_(line
     torn_.push_back({i, newest, AnyMask(random)});
     for (size_t older = 0; older < newest; ++older) older_.push_back({i, older, 0xff});
   }
-  planned_ = 2 + 2 * lines.size() + 2 * torn_.size() + 2 * older_.size();
-  if (lines.size() <= kExhaustiveLines) planned_ += uint64_t{1} << lines.size();
+  const auto count = static_cast<int>(lines.size());
+  for (uint32_t mask = 0; lines.size() <= kExhaustiveLines && mask >> count == 0; ++mask) {
+    const int landed = std::popcount(mask);
+    if (landed > 1 && landed < count - 1) others_.push_back(static_cast<uint16_t>(mask));
+  }
+  planned_ = 2 + singles() + 2 * torn_.size() + 2 * older_.size() + others_.size();
 }
 
 std::vector<Landing> Subsets::AllBut(size_t line) const {
   std::vector<Landing> result;
   for (size_t i = 0; i < lines_.size(); ++i) {
     if (i != line) result.push_back({i, lines_[i].contents.size() - 1, 0xff});
+  }
+  return result;
+}
+
+std::vector<Landing> Subsets::Whole(uint64_t mask) const {
+  std::vector<Landing> result;
+  for (size_t i = 0; i < lines_.size(); ++i) {
+    if ((mask >> i & 1) != 0) result.push_back({i, lines_[i].contents.size() - 1, 0xff});
   }
   return result;
 }
@@ -66,6 +79,10 @@ std::vector<Landing> Subsets::At(uint64_t number) const {
   number -= count;
   if (number < count) return AllBut(number);
   number -= count;
+  if (few()) {
+    if (number < others_.size()) return Whole(others_[number]);
+    number -= others_.size();
+  }
   for (const std::vector<Landing>* each : {&torn_, &older_}) {
     if (number < each->size()) return {(*each)[number]};
     number -= each->size();
@@ -76,11 +93,12 @@ std::vector<Landing> Subsets::At(uint64_t number) const {
     }
     number -= each->size();
   }
-  std::vector<Landing> result;  // a subset of lines, by the bits of `number`
-  for (size_t i = 0; i < count; ++i) {
-    if ((number >> i & 1) != 0) result.push_back({i, lines_[i].contents.size() - 1, 0xff});
-  }
-  return result;
+  return Whole(others_[number]);
+}
+
+bool Subsets::Exhausts(uint64_t budget) const noexcept {
+  if (lines_.size() > kExhaustiveLines) return false;
+  return planned_ <= budget || (few() && 2 + singles() + others_.size() <= budget);
 }
 
 std::vector<uint64_t> Subsets::Choose(uint64_t budget) const {
@@ -94,22 +112,23 @@ std::vector<uint64_t> Subsets::Choose(uint64_t budget) const {
   }
   take_all_to(2);
   std::mt19937_64 random(seed_);
-  const uint64_t singles = 2 * lines_.size();
   const uint64_t left = std::max<uint64_t>(budget, 2) - 2;
-  if (left < singles) {
+  if (left < singles()) {
     // One of each of `left` parts of them, all as long as each other.
     for (uint64_t i = 0; i < left; ++i) {
-      const uint64_t begin = i * singles / left;
-      const uint64_t end = (i + 1) * singles / left;
+      const uint64_t begin = i * singles() / left;
+      const uint64_t end = (i + 1) * singles() / left;
       result.push_back(2 + begin + random() % (end - begin));
     }
     return result;
   }
-  take_all_to(2 + singles);
+  take_all_to(2 + singles());
+  if (Exhausts(budget)) take_all_to(2 + singles() + others_.size());
+  const uint64_t first = result.size();
   std::set<uint64_t> others;
   while (result.size() + others.size() < budget) {
     // Half of them planned ones, half random ones.
-    const uint64_t number = 2 + singles + random() % (planned_ - 2 - singles);
+    const uint64_t number = first + random() % (planned_ - first);
     others.insert(random() % 2 == 0 ? number : planned_ + number);
   }
   result.insert(result.end(), others.begin(), others.end());
