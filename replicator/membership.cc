@@ -83,10 +83,16 @@ Result<std::array<Member, kMaxMirrors>> Membership::NextMembers(
 Status Membership::Change(std::vector<MirrorLink*>& in_sync) {
   for (;;) {
     const Lsn commit = region_.As<CommitLine>(kCommitLineOffset).commit;
-    MIRDAX_TRY(private_store_.Update([&](PrivateBlock& block) {
+    const auto begin = [&](PrivateBlock& block) {
       BeginEpoch(block, random_.Next64(), commit, clock_.Now().seconds);
-    }));
-    const PrivateBlock block = private_store_.Get();
+    };
+    PrivateBlock block = private_store_.Get();
+    if (Mutated(Mutant::kEpochToldFirst)) {
+      begin(block);
+    } else {
+      MIRDAX_TRY(private_store_.Update(begin));
+      block = private_store_.Get();
+    }
     MIRDAX_ASSIGN(const auto members, NextMembers(block, in_sync));
     EpochRecord epochs = EpochsOf(block);
     epochs.members.assign(members.begin(), members.end());
@@ -103,7 +109,10 @@ Status Membership::Change(std::vector<MirrorLink*>& in_sync) {
       link = in_sync.erase(link);
     }
     if (in_sync.size() != before) continue;  // the list was wrong: another epoch
-    return private_store_.Update([&](PrivateBlock& next) { next.members = members; });
+    return private_store_.Update([&](PrivateBlock& next) {
+      if (Mutated(Mutant::kEpochToldFirst)) StoreEpochs(epochs, next);
+      next.members = members;
+    });
   }
 }
 

@@ -81,8 +81,9 @@ Status PrimaryReplication::Impl::CheckMissing() const {
 bool PrimaryReplication::Impl::ProvablyEqual(const PrivateBlock& block,
                                              const MirrorLink& link) const {
   const CopyInfo& info = link.info();
-  return block.clean == 1 && membership_.IsInSync(info.copy_uuid) &&
-         info.state == CopyState::kConsistent && info.error.empty() &&
+  return (block.clean == 1 || Mutated(Mutant::kUncleanTrusted)) &&
+         membership_.IsInSync(info.copy_uuid) && info.state == CopyState::kConsistent &&
+         info.error.empty() &&
          CompareEpochs(info.history, HistoryOf(block)) == EpochRelation::kSame &&
          info.commit == region_.As<CommitLine>(kCommitLineOffset).commit &&
          info.tail == info.commit;  // R2: what was quarantined for it is free since the mount
@@ -114,7 +115,7 @@ Status PrimaryReplication::Impl::BringIn(const PrivateBlock& block) {
     next = to_fill.erase(next);
   }
   // Whoever is about to be filled, or is not here, leaves the list first (R5, R7).
-  if (!membership_.MissingFrom(in_sync).empty()) {
+  if (!membership_.MissingFrom(in_sync).empty() && !Mutated(Mutant::kMissingStaysListed)) {
     MIRDAX_TRY(membership_.Change(in_sync));
     epoch_ = membership_.epoch();
   }

@@ -66,7 +66,7 @@ namespace mirdax {
   X(PoisonCommitted, "F6", "what was read in place of refused metadata is committed")   \
   X(FailedFillFinal, "F5", "a mirror whose fill failed is not tried again")
 
-// Those of replication, which show in crash images of mirrors: X(Name, "rule", the scenario of
+// Those of replication, which show in crash images of sets: X(Name, "rule", the scenario of
 // tests/crash/set_recording.h that is most likely to show it, "what is broken").
 #define MIRDAX_MIRROR_MUTANT_LIST(X)                                                               \
   X(PushLosesRange, "R1", kSteady, "the last data range of a batch is not pushed")                 \
@@ -99,7 +99,10 @@ namespace mirdax {
   X(FillNotWaitedFor, "R2", kReturns, "journal and blocks are reused that a fill still needs")     \
   X(MetadataPushed, "R4", kSteady, "metadata blocks are pushed as data")                           \
   X(HomePushTaken, "R4", kSteady, "a mirror takes, to its home, what a commit is about to change") \
-  X(JournalPushedAhead, "R4", kSteady, "journal bytes behind the batch are pushed with it")
+  X(JournalPushedAhead, "R4", kSteady, "journal bytes behind the batch are pushed with it")        \
+  X(EpochToldFirst, "R6", kLost, "mirrors are told an epoch that their primary has not stored")    \
+  X(MissingStaysListed, "R5", kSteady, "a mount without a mirror leaves it on the in-sync list")   \
+  X(UncleanTrusted, "R8", kSteady, "a mirror counts as equal after its primary lost power")
 
 enum class Mutant : uint8_t {
   kNone,

@@ -87,14 +87,20 @@ Result<bool> Checker::Promote(const Takeover::How& how, Recovered* recovered) {
   Result<bool> promoted = takeover_->Run(region_, how);
   if (recovered != nullptr) recovered->promoted_events = region_.log_size();
   watch.Lap(stats_.promote_ns);
-  if (promoted && !*promoted) ++stats_.refused;
   return promoted;
+}
+
+Status Checker::Mount(MountedImage& image) {
+  if (!connect_) return image.Mount();
+  MIRDAX_ASSIGN(auto sink, connect_(image));
+  return image.Mount(std::move(sink));
 }
 
 Checker::Reason Checker::Recover(Moment moment, const CheckDepth& depth, Recovered* recovered) {
   const Result<bool> promoted = Promote(depth.takeover, recovered);
   if (!promoted) return Words("promotion", promoted.error());
-  if (!*promoted) return std::nullopt;
+  refused_ = !*promoted;
+  if (refused_) return std::nullopt;
   Stopwatch watch;
   auto mounted = MountedImage::Open(region_);
   if (!mounted) return Words("open", mounted.error());
@@ -106,7 +112,7 @@ Checker::Reason Checker::Recover(Moment moment, const CheckDepth& depth, Recover
   watch.Lap(stats_.recover_ns);
   if (Reason bad = Fsck(region_, "after the recovery")) return bad;
   watch.Lap(stats_.fsck_ns);
-  if (const Status done = (*mounted)->Mount(); !done) return Words("mount", done.error());
+  if (const Status done = Mount(**mounted); !done) return Words("mount", done.error());
   watch.Lap(stats_.mount_ns);
   const Result<Observation> seen = Observe((*mounted)->volume());
   if (!seen) return Words("reading everything", seen.error());
@@ -173,12 +179,15 @@ Checker::Reason Checker::Check(Moment moment, const CheckDepth& depth) {
   Recovered first;
   if (depth.recovery != 0) region_.StartLog();
   Reason bad = Recover(moment, depth, depth.recovery != 0 ? &first : nullptr);
+  const bool refused = !bad && refused_;
+  if (refused) ++stats_.refused;
   const std::vector<RegionEvent> log = region_.TakeLog();
   region_.Undo();
   if (bad || depth.recovery == 0) return bad;
   region_.Begin();
   bad = CrashAgain(moment, depth, log, first);
   region_.Undo();
+  refused_ = refused;
   return bad;
 }
 

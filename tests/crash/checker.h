@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/crash/image_region.h"
 #include "tests/crash/oracle.h"
+#include "tests/crash/shapes.h"
 #include "tests/crash/takeover.h"
 
 namespace mirdax::crash {
@@ -45,14 +47,21 @@ struct CheckDepth {
 // Threads: one at a time.
 class Checker {
  public:
-  // REQUIRES: all outlive the object. `takeover`: where the image is of a mirror.
+  // REQUIRES: all outlive the object. `takeover`: where the image is of a mirror. `connect`: how a
+  // recovered image is mounted that knows of mirrors; empty: as if it knew of none.
   Checker(ImageRegion& region, const LegalStates& legal, CheckStats& stats,
-          const Takeover* takeover = nullptr)
-      : region_(region), legal_(legal), stats_(stats), takeover_(takeover) {}
+          const Takeover* takeover = nullptr, ShapedPool::Connect connect = {})
+      : region_(region),
+        legal_(legal),
+        stats_(stats),
+        takeover_(takeover),
+        connect_(std::move(connect)) {}
 
   // Why the image that lies in the region is wrong after a crash at `moment`; nothing when it is
   // right. The region is afterwards as it was.
   std::optional<std::string> Check(Moment moment, const CheckDepth& depth);
+  // Whether the last image said, as it might, that it was being filled: then nothing was judged.
+  bool refused() const noexcept { return refused_; }
 
  private:
   struct Recovered {
@@ -65,6 +74,7 @@ class Checker {
   // Makes a primary of it; true when it is one.
   Result<bool> Promote(const Takeover::How& how, Recovered* recovered);
   Reason Recover(Moment moment, const CheckDepth& depth, Recovered* recovered);
+  Status Mount(MountedImage& image);
   Reason NotPromoted();  // though a promotion had been reported
   Reason CrashAgain(Moment moment, const CheckDepth& depth, const std::vector<RegionEvent>& log,
                     const Recovered& first);
@@ -73,6 +83,8 @@ class Checker {
   const LegalStates& legal_;
   CheckStats& stats_;
   const Takeover* const takeover_;
+  const ShapedPool::Connect connect_;
+  bool refused_ = false;
 };
 
 }  // namespace mirdax::crash

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/crash/explorer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -30,14 +32,27 @@ bool Every(uint64_t n, uint64_t hash) { return n != 0 && hash / 7 % n == 0; }
 
 }  // namespace
 
-bool DistinctImages::Add(uint64_t hash) {
-  MutexLock lock(mutex_);
-  return hashes_.insert(hash).second;
+std::string CopyName(uint64_t copy) {
+  if (copy == kPrimaryCopy) return "primary";
+  return copy == kAllCopies ? "all" : fmt::format("{}", copy);
 }
 
-uint64_t DistinctImages::count() const {
+std::optional<uint64_t> FindCopy(std::string_view name) {
+  for (const uint64_t copy : {kPrimaryCopy, kAllCopies})
+    if (name == CopyName(copy)) return copy;
+  for (uint64_t mirror = 0; mirror < kMaxMirrors; ++mirror)
+    if (name == CopyName(mirror)) return mirror;
+  return std::nullopt;
+}
+
+void DistinctImages::Add(Of copies, uint64_t hash) {
   MutexLock lock(mutex_);
-  return hashes_.size();
+  (copies == Of::kPrimaries ? of_primaries_ : of_mirrors_).insert(hash);
+}
+
+uint64_t DistinctImages::count(Of copies) const {
+  MutexLock lock(mutex_);
+  return (copies == Of::kPrimaries ? of_primaries_ : of_mirrors_).size();
 }
 
 void DistinctImages::AddInterleaving(const Workload& workload, uint64_t fingerprint) {
@@ -56,9 +71,12 @@ uint64_t DistinctImages::interleavings() const {
 ExploreStats& ExploreStats::operator+=(const ExploreStats& other) {
   workloads += other.workloads;
   points += other.points;
+  exhausted += other.exhausted;
+  set_cuts += other.set_cuts;
   shared_commits += other.shared_commits;
   record_ns += other.record_ns;
   replay_ns += other.replay_ns;
+  set_ns += other.set_ns;
   check += other.check;
   return *this;
 }
@@ -66,9 +84,7 @@ ExploreStats& ExploreStats::operator+=(const ExploreStats& other) {
 struct Explorer::Run {
   const Workload& workload;
   const ExploreOptions& options;
-  const std::vector<RegionEvent>& log;
-  const std::vector<CrashPoint>& points;
-  ImageRegion& region;
+  const CopyLog& copy;
   Checker& checker;
   const uint64_t images_per_point;
   InFlight in_flight;
@@ -79,13 +95,13 @@ struct Explorer::Run {
 
 std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
   uint64_t begun = Now();
-  const CrashPoint& at = run.points[point];
-  while (run.replayed < at.events) run.in_flight.Replay(run.log[run.replayed++]);
+  const CrashPoint& at = run.copy.points[point];
+  while (run.replayed < at.events) run.in_flight.Replay(run.copy.log[run.replayed++]);
   if (at.moment.begun < run.options.first_operation) return std::nullopt;
   if (run.options.point && *run.options.point != point) return std::nullopt;
   ++stats_.points;
 
-  ImageRegion& region = run.region;
+  ImageRegion& region = run.copy.region;
   const std::vector<FlyingLine> lines = run.in_flight.Lines();
   const Subsets subsets(lines, run.options.seed * 1000003 + point);
   std::vector<uint64_t> numbers;
@@ -93,6 +109,7 @@ std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
     numbers.push_back(*run.options.subset);
   } else {
     numbers = subsets.Choose(run.images_per_point);
+    if (subsets.Exhausts(run.images_per_point)) ++stats_.exhausted;
   }
   for (const uint64_t number : numbers) {
     region.Begin();
@@ -104,7 +121,6 @@ std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
       region.Undo();
       continue;
     }
-    distinct_.Add(hash);
     SetCurrentCase(&run.workload, point, number);
     CheckDepth depth{.unmount = Every(run.options.unmount_every, hash),
                      .seed = run.options.seed,
@@ -126,6 +142,9 @@ std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
       return failure;
     }
     region.Undo();
+    const bool promoted = run.copy.takeover != nullptr;
+    if (!run.checker.refused())
+      distinct_.Add(promoted ? DistinctImages::Of::kMirrors : DistinctImages::Of::kPrimaries, hash);
   }
   stats_.replay_ns += Now() - begun;
   return std::nullopt;
@@ -162,17 +181,7 @@ std::optional<Failure> Explorer::ExploreInterleaved(const Workload& workload,
   Orders orders(run);
   const Status found = Explain(workload, run, orders);
   if (!found) return FailedRun(workload, found.error());
-  return ExploreLog(workload, run.log, run.points, orders, options, pool_.region(), nullptr);
-}
-
-std::optional<Failure> Explorer::ExploreMirror(const Workload& workload, const InterleavedRun& run,
-                                               size_t number, const ExploreOptions& options,
-                                               ImageRegion& region, const Takeover& takeover) {
-  Orders orders(run);
-  const Status found = Explain(workload, run, orders);
-  if (!found) return FailedRun(workload, found.error());
-  const InterleavedRun::Mirror& mirror = run.mirrors[number];
-  return ExploreLog(workload, mirror.log, mirror.points, orders, options, region, &takeover);
+  return ExploreCopy(workload, {pool_.region(), run.log, run.points}, orders, options);
 }
 
 Failure Explorer::FailedRun(const Workload& workload, const Error& why) {
@@ -184,39 +193,35 @@ Failure Explorer::FailedRun(const Workload& workload, const Error& why) {
 std::optional<Failure> Explorer::ExploreRecording(const Workload& workload,
                                                   const Recording& recording,
                                                   const ExploreOptions& options) {
-  return ExploreLog(workload, recording.log, recording.Points(), Oracle(recording.history), options,
-                    pool_.region(), nullptr);
+  return ExploreCopy(workload, {pool_.region(), recording.log, recording.Points()},
+                     Oracle(recording.history), options);
 }
 
 std::optional<Failure> Explorer::ExploreMirror(const Workload& workload, const Recording& recording,
                                                const ExploreOptions& options, ImageRegion& region,
                                                const Takeover& takeover) {
-  return ExploreLog(workload, recording.log, recording.Points(), Oracle(recording.history), options,
-                    region, &takeover);
+  return ExploreCopy(workload, {region, recording.log, recording.Points(), &takeover},
+                     Oracle(recording.history), options);
 }
 
-std::optional<Failure> Explorer::ExploreLog(const Workload& workload,
-                                            const std::vector<RegionEvent>& log,
-                                            const std::vector<CrashPoint>& points,
-                                            const LegalStates& legal, const ExploreOptions& options,
-                                            ImageRegion& region, const Takeover* takeover) {
-  Checker checker(region, legal, stats_.check, takeover);
+std::optional<Failure> Explorer::ExploreCopy(const Workload& workload, const CopyLog& copy,
+                                             const LegalStates& legal,
+                                             const ExploreOptions& options) {
+  Checker checker(copy.region, legal, stats_.check, copy.takeover, copy.connect);
   Run run{.workload = workload,
           .options = options,
-          .log = log,
-          .points = points,
-          .region = region,
+          .copy = copy,
           .checker = checker,
-          .images_per_point = ImagesPerPoint(options, points),
-          .in_flight = InFlight(region),
+          .images_per_point = ImagesPerPoint(options, copy.points),
+          .in_flight = InFlight(copy.region),
           .replayed = 0,
           .checked = {}};
-  region.Begin();
+  copy.region.Begin();
   std::optional<Failure> failure;
-  for (uint64_t point = 0; point < points.size() && !failure; ++point) {
+  for (uint64_t point = 0; point < copy.points.size() && !failure; ++point) {
     failure = ExplorePoint(run, point);
   }
-  region.Undo();
+  copy.region.Undo();
   SetCurrentCase(nullptr, 0, 0);
   return failure;
 }

@@ -56,7 +56,7 @@ class ExplorerTest : public testing::Test {
 TEST_F(ExplorerTest, ACorrectRunHasNoViolation) {
   EXPECT_EQ(Explore(Lines("write A/f 0 100 1\nfsync A/f\nrename A/f B/g\nfsyncdir B\n")),
             "no violation");
-  EXPECT_GT(distinct_.count(), 50U);
+  EXPECT_GT(distinct_.count(DistinctImages::Of::kPrimaries), 50U);
   EXPECT_GT(stats_.check.recovery_images, 0U);
 }
 
@@ -69,9 +69,9 @@ TEST_F(ExplorerTest, WhatARunStoresIsTakenBack) {
 TEST_F(ExplorerTest, ARunTwiceGivesTheSameImages) {
   const Workload workload = Lines("append f 5000 1\nfsync f\n");
   Explore(workload);
-  const uint64_t count = distinct_.count();
+  const uint64_t count = distinct_.count(DistinctImages::Of::kPrimaries);
   Explore(workload);
-  EXPECT_EQ(distinct_.count(), count);
+  EXPECT_EQ(distinct_.count(DistinctImages::Of::kPrimaries), count);
 }
 
 TEST_F(ExplorerTest, AForgottenFlushOfTheCommitWordIsFound) {
@@ -152,12 +152,8 @@ TEST(RepeatCommand, HasAllThatDecidesWhatIsDoneWithTheImage) {
   asked.seed = 5;
   asked.recovery_every = 16;
   asked.recovery_subsets = 7;
-  Failure failure{.workload = Lines("tick\n"),
-                  .point = 3,
-                  .subset = 4,
-                  .mirror = 1,
-                  .moment = {},
-                  .reason = {}};
+  Failure failure{
+      .workload = Lines("tick\n"), .point = 3, .subset = 4, .copy = 1, .moment = {}, .reason = {}};
   EXPECT_EQ(RepeatCommand("F", asked, failure, {}),
             "crash_explorer --run F --point 3 --subset 4 --seed 5 --recovery-every 0 "
             "--unmount-every 0");
@@ -172,6 +168,13 @@ TEST(RepeatCommand, HasAllThatDecidesWhatIsDoneWithTheImage) {
   EXPECT_EQ(RepeatCommand("F", asked, failure, Scenario::kSteady),
             "crash_explorer --run F --point 3 --subset 4 --seed 5 --recovery-every 0 "
             "--unmount-every 0 --mirror steady --copy 1 --serve-every 1 --schedule 9");
+  failure.copy = kAllCopies;
+  EXPECT_THAT(RepeatCommand("F", asked, failure, Scenario::kBack), HasSubstr(" --copy all "));
+  failure.copy = kPrimaryCopy;
+  EXPECT_THAT(RepeatCommand("F", asked, failure, Scenario::kBack), HasSubstr(" --copy primary "));
+  for (const uint64_t copy : {kAllCopies, kPrimaryCopy, uint64_t{0}, uint64_t{7}})
+    EXPECT_EQ(FindCopy(CopyName(copy)), copy);
+  EXPECT_EQ(FindCopy("9"), std::nullopt) << "a set has at most 8 mirrors";
 }
 
 TEST_F(ExplorerTest, AnAnswerThatTheModelDoesNotGiveIsAViolation) {

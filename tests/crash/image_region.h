@@ -62,6 +62,9 @@ class ImageRegion final : public MappedRegion {
   // What was logged; ends the logging.
   std::vector<RegionEvent> TakeLog();
   size_t log_size() const noexcept { return log_.size(); }
+  // Of the last event, of any of the regions that are numbered in one order.
+  // REQUIRES: StartLog().
+  uint64_t sequence() const noexcept { return *events_; }
 
  private:
   struct Saved {

@@ -139,6 +139,7 @@ class Runner {
  private:
   struct Mark {                  // an operation begins or returns
     std::vector<size_t> events;  // by copy
+    uint64_t sequence;           // of the last of them
     size_t index;                // in run_.operations
     bool returns;
   };
@@ -183,7 +184,7 @@ class Runner {
   void MarkNow(size_t index, bool returns) {
     InterleavedRun::Done& done = run_.operations[index];
     (returns ? done.returned_at : done.begun_at) = marks_.size();
-    marks_.push_back({LogSizes(), index, returns});
+    marks_.push_back({LogSizes(), regions_.front()->sequence(), index, returns});
   }
   std::vector<size_t> LogSizes() const {
     std::vector<size_t> sizes;
@@ -209,19 +210,22 @@ std::vector<CrashPoint> Runner::MakePoints(size_t copy, std::vector<RegionEvent>
                                            const std::vector<size_t>& posts) const {
   std::vector<CrashPoint> points;
   Moment now;
-  if (!marks_.empty()) points.push_back({marks_.front().events[copy], now});
+  const auto add = [&](size_t events, uint64_t sequence) {
+    points.push_back({.events = events, .moment = now, .sequence = sequence});
+  };
+  if (!marks_.empty()) add(marks_.front().events[copy], marks_.front().sequence);
   size_t event = marks_.empty() ? ended_[copy] : marks_.front().events[copy];
   const auto add_until = [&](size_t end) {
     for (; event < end; ++event) {
       if (log[event].kind == RegionEvent::Kind::kDrain || std::ranges::binary_search(posts, event))
-        points.push_back({event, now});
+        add(event, log[event].sequence - 1);
     }
   };
   for (const Mark& mark : marks_) {
     add_until(mark.events[copy]);
     if (mark.returns) {
       now.open &= ~(uint64_t{1} << mark.index);
-      points.push_back({mark.events[copy], now});
+      add(mark.events[copy], mark.sequence);
     } else {
       now.begun = now.returned = static_cast<uint32_t>(mark.index) + 1;
       now.open |= uint64_t{1} << mark.index;
@@ -308,9 +312,10 @@ Result<InterleavedRun> RecordCopies(ShapedPool& pool, const std::vector<ImageReg
   InterleavedRun run;
   run.scarce = pool.shape().scarce();
   run.sync_always = pool.shape().sync_always;
+  uint64_t events = 0;
   for (ImageRegion* region : regions) {
     region->Begin();
-    region->StartLog();
+    region->StartLog(&events);
   }
   const Status recorded = RecordOn(pool, regions, replicas, workload, run);
   for (ImageRegion* region : regions) {

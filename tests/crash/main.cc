@@ -33,6 +33,7 @@ struct Arguments {
   unsigned ops = 3;
   std::string shape = "plain";
   std::string mirror;
+  std::string copy;
   std::optional<Scenario> scenario = {};  // what `mirror` says
   std::string save;
   unsigned jobs = 1;
@@ -157,10 +158,11 @@ class Work {
   void Report(const Failure& failure, std::string file, std::span<const std::byte> image) {
     MutexLock lock(mutex_);
     fmt::print(
-        "VIOLATION: {}\nafter {} operations had begun and {} returned; point {}, subset {}\n",
+        "VIOLATION: {}\nafter {} operations had begun and {} returned; point {}, subset {}{}\n",
         failure.reason, failure.moment.begun,
         failure.moment.returned - static_cast<uint32_t>(std::popcount(failure.moment.open)),
-        failure.point, failure.subset);
+        failure.point, failure.subset,
+        arguments_.scenario ? fmt::format(" of copy {}", CopyName(failure.copy)) : "");
     const std::string text = PrintWorkload(failure.workload);
     fmt::print("{}", text);
     if (!arguments_.save.empty()) {
@@ -196,12 +198,17 @@ void PrintReport(const Work& work, double seconds) {
   const CheckStats& check = stats.check;
   const uint64_t all = check.images + check.recovery_images;
   fmt::print(
-      "{} workloads, {} crash points, {} distinct images, {} checks, {} checks of crashes "
-      "during recovery, {} violations\n",
-      stats.workloads, stats.points, work.distinct().count(), check.images, check.recovery_images,
+      "{} workloads, {} crash points, {} distinct images of primaries, {} of mirrors, {} checks, "
+      "{} checks of crashes during recovery, {} violations\n",
+      stats.workloads, stats.points, work.distinct().count(DistinctImages::Of::kPrimaries),
+      work.distinct().count(DistinctImages::Of::kMirrors), check.images, check.recovery_images,
       work.failures());
+  fmt::print("every subset of what was in flight at {} of the crash points\n", stats.exhausted);
   if (check.promote_ns != 0)
-    fmt::print("{} images said that they were being filled, and were refused\n", check.refused);
+    fmt::print(
+        "{} power cuts of whole sets; {} images of mirrors said that they were being filled, and "
+        "were refused (they do not count)\n",
+        stats.set_cuts, check.refused);
   if (work.distinct().interleavings() != 0) {
     fmt::print("{} distinct interleavings of clients, {} syncs shared another's commit\n",
                work.distinct().interleavings(), stats.shared_commits);
@@ -211,7 +218,7 @@ void PrintReport(const Work& work, double seconds) {
              static_cast<double>(all) / seconds, cpu, static_cast<double>(all) / cpu);
   const uint64_t total = stats.record_ns + stats.replay_ns + check.promote_ns + check.recover_ns +
                          check.fsck_ns + check.mount_ns + check.read_ns + check.judge_ns +
-                         check.unmount_ns;
+                         check.unmount_ns + stats.set_ns;
   const auto share = [&](std::string_view what, uint64_t ns) {
     fmt::print("  {:<22} {:5.1f} %\n", what,
                100.0 * static_cast<double>(ns) / static_cast<double>(std::max<uint64_t>(total, 1)));
@@ -225,6 +232,7 @@ void PrintReport(const Work& work, double seconds) {
   share("reading everything", check.read_ns);
   share("comparing", check.judge_ns);
   share("unmount, fsck again", check.unmount_ns);
+  share("whole sets", stats.set_ns);
 }
 
 int Main(const Arguments& arguments) {
@@ -248,7 +256,9 @@ int Main(const Arguments& arguments) {
   PrintReport(work,
               std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
   if (work.failures() != 0) return 1;
-  if (work.distinct().count() < arguments.at_least) {
+  const auto counted =
+      arguments.scenario ? DistinctImages::Of::kMirrors : DistinctImages::Of::kPrimaries;
+  if (work.distinct().count(counted) < arguments.at_least) {
     fmt::print("fewer than {} distinct images\n", arguments.at_least);
     return 1;
   }
@@ -288,12 +298,14 @@ int main(int argc, char** argv) {
   app.add_option("--shared-at-least", arguments.shared_at_least,
                  "fail when fewer syncs shared another's commit");
   app.add_option("--shape", arguments.shape, "volume for generated workloads, or all (plain)");
-  app.add_option("--mirror", arguments.mirror,
-                 "crash images of mirrors, promoted; while what happens to the set: steady, lazy, "
-                 "lost, back, returns, fenced");
+  app.add_option(
+      "--mirror", arguments.mirror,
+      "crash images of a primary with mirrors, and of these; while what happens to the set: "
+      "steady, lazy, lost, back, returns, fenced");
   app.add_option("--seed", explore.seed, "of samples and subsets (1)");
   app.add_option("--images", arguments.images, "about so many images in all");
-  app.add_option("--at-least", arguments.at_least, "fail when there are fewer distinct images");
+  app.add_option("--at-least", arguments.at_least,
+                 "fail when there are fewer distinct images; of mirrors, where there are any");
   app.add_option("--within", arguments.within,
                  "fail when it takes more seconds, of CPU time of each of --jobs");
   app.add_option("--per-point", explore.images_per_point, "at most so many images a point (64)");
@@ -304,9 +316,12 @@ int main(int argc, char** argv) {
                  "unmount every n-th image and check again (4; 0: never)");
   app.add_option("--serve-every", explore.serve_every,
                  "a mirror's daemon serves every n-th image first (3; 0: never)");
+  app.add_option("--set-every", explore.set_every,
+                 "all copies of a set lose power at every n-th crash point (8; 0: never)");
   app.add_option("--point", explore.point, "only this crash point");
   app.add_option("--subset", explore.subset, "only this subset");
-  app.add_option("--copy", explore.mirror, "only this mirror");
+  app.add_option("--copy", arguments.copy,
+                 "only this copy of a set: a mirror's number, primary, or all (at once)");
   app.add_option("--save", arguments.save, "folder for workloads and images that fail");
   app.add_option("--jobs", arguments.jobs, "threads (1)")->check(CLI::Range(1, 64));
   app.add_option("--failures", arguments.most_failures, "stop after so many (20)");
@@ -316,6 +331,13 @@ int main(int argc, char** argv) {
     arguments.scenario = mirdax::crash::FindScenario(arguments.mirror);
     if (!arguments.scenario) {
       fmt::print(stderr, "crash_explorer: no scenario '{}'; see --help\n", arguments.mirror);
+      return 2;
+    }
+  }
+  if (!arguments.copy.empty()) {
+    explore.copy = mirdax::crash::FindCopy(arguments.copy);
+    if (!explore.copy) {
+      fmt::print(stderr, "crash_explorer: no copy '{}'; see --help\n", arguments.copy);
       return 2;
     }
   }

@@ -35,6 +35,14 @@ ExploreOptions NoImages() {
   return options;
 }
 
+// Power cuts of all copies, at every crash point.
+ExploreOptions WholeSets() {
+  ExploreOptions options;
+  options.copy = kAllCopies;
+  options.set_every = 1;
+  return options;
+}
+
 std::string OneLine(const Workload& workload) {
   std::string text = PrintWorkload(workload);
   std::ranges::replace(text, '\n', ';');
@@ -91,8 +99,9 @@ std::optional<Sighting> MutantHunt::TrySet(const Workload& workload, Scenario sc
   SetExplorer explorer(set, scenario, distinct_, stats_, {});
   const std::optional<Failure> failure = explorer.Explore(workload, options);
   if (!failure) return std::nullopt;
-  return Sighting{failure->reason, fmt::format("--mirror {} --copy {}: {}", NameOf(scenario),
-                                               failure->mirror, OneLine(failure->workload))};
+  return Sighting{failure->reason,
+                  fmt::format("--mirror {} --copy {}: {}", NameOf(scenario),
+                              CopyName(failure->copy), OneLine(failure->workload))};
 }
 
 std::optional<Sighting> MutantHunt::Alone() {
@@ -118,7 +127,8 @@ std::optional<Sighting> MutantHunt::WithMirrors(Scenario likely) {
   std::vector<Scenario> scenarios = {likely};
   std::ranges::remove_copy(kScenarios, std::back_inserter(scenarios), likely);
   for (const Scenario scenario : scenarios) {
-    for (const ExploreOptions& options : {NoImages(), Images(kFewImages), Images(kManyImages)}) {
+    for (const ExploreOptions& options :
+         {NoImages(), Images(kFewImages), WholeSets(), Images(kManyImages)}) {
       for (const Workload& workload : ground_.files)
         if (auto seen = TrySet(workload, scenario, options)) return seen;
     }

@@ -2,8 +2,10 @@
 #include "tests/crash/observation.h"
 
 #include <dirent.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -91,6 +93,29 @@ Result<Observation> Observe(Volume& volume) {
   }
   MIRDAX_ASSIGN(all.space, volume.Space());
   return all;
+}
+
+std::optional<std::string> Differs(const Observation& seen, const Observation& shown) {
+  const auto attributes = [](const SeenNode& node) {
+    const Attributes& of = node.attributes;
+    return std::tie(of.ino, of.generation, of.mode, of.nlink, of.uid, of.gid, of.rdev, of.size,
+                    of.blocks, of.atime, of.mtime, of.ctime, of.btime);
+  };
+  if (seen.nodes.size() != shown.nodes.size())
+    return fmt::format("it has {} inodes, the other copy {}", seen.nodes.size(),
+                       shown.nodes.size());
+  for (const auto& [ino, node] : seen.nodes) {
+    const auto other = shown.nodes.find(ino);
+    if (other == shown.nodes.end()) return fmt::format("the other copy has no inode {}", ino);
+    const SeenNode& as = other->second;
+    if (attributes(node) != attributes(as))
+      return fmt::format("inode {} has other attributes than on the other copy", ino);
+    if (node.bytes != as.bytes || node.target != as.target)
+      return fmt::format("inode {} has other bytes than on the other copy", ino);
+    if (node.xattrs != as.xattrs || node.entries != as.entries || node.parent != as.parent)
+      return fmt::format("inode {} has other names than on the other copy", ino);
+  }
+  return std::nullopt;
 }
 
 }  // namespace mirdax::crash

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "fs/core/volume.h"
@@ -26,5 +27,8 @@ struct Observation {
 // Errors: the first of any call: everything must be readable. kCorrupt also when names do not form
 // a tree, or listing and lookup do not agree.
 Result<Observation> Observe(Volume& volume);
+
+// Why `seen` is not what was `shown`, name by name and byte by byte; the space apart.
+std::optional<std::string> Differs(const Observation& seen, const Observation& shown);
 
 }  // namespace mirdax::crash

@@ -33,23 +33,23 @@ Status DoStep(MountedImage& mounted, Executor& executor, History& history, Opera
 std::vector<CrashPoint> Recording::Points() const {
   std::vector<CrashPoint> points;
   if (spans.empty()) return points;
-  const auto add = [&](size_t events, uint32_t begun, uint32_t returned) {
+  const auto add = [&](size_t events, uint64_t sequence, uint32_t begun, uint32_t returned) {
     while (returned > 0 && !listed.empty() && !listed[returned - 1]) --returned;
     const bool filling =
         events < log.size() && log[events].sequence > fill_begin && log[events].sequence < fill_end;
-    points.push_back({events, {begun, returned}, filling});
+    points.push_back({events, {begun, returned}, filling, sequence});
   };
   const auto add_between = [&](size_t begin, size_t end, uint32_t begun, uint32_t returned) {
     for (size_t at = begin; at < end; ++at) {
       if (log[at].kind == RegionEvent::Kind::kDrain || std::ranges::binary_search(posts, at))
-        add(at, begun, returned);
+        add(at, log[at].sequence - 1, begun, returned);
     }
   };
-  add(spans.front().begin, 0, 0);
+  add(spans.front().begin, spans.front().begun_at, 0, 0);
   for (uint32_t index = 1; index <= spans.size(); ++index) {
     const Span& span = spans[index - 1];
     add_between(span.begin, span.end, index, index - 1);
-    add(span.end, index, index);
+    add(span.end, span.returned_at, index, index);
     add_between(span.end, index < spans.size() ? spans[index].begin : log.size(), index, index);
   }
   return points;

@@ -14,6 +14,8 @@ struct CrashPoint {
   size_t events = 0;  // of the log, that were made
   Moment moment;
   bool may_refuse = false;  // a copy that is being filled need not be promotable
+  // Of the last event before it, of any copy: what other copies were asked by then.
+  uint64_t sequence = 0;
 };
 
 struct Recording {
@@ -21,6 +23,9 @@ struct Recording {
   struct Span {
     size_t begin = 0;
     size_t end = 0;
+    // Likewise, by sequence: where there are several copies.
+    uint64_t begun_at = 0;
+    uint64_t returned_at = 0;
   };
 
   History history;

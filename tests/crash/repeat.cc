@@ -10,7 +10,7 @@ ExploreOptions RepeatOptions(const ExploreOptions& asked, const Failure& failure
   options.first_operation = 0;
   options.point = failure.point;
   options.subset = failure.subset;
-  options.mirror = failure.mirror;
+  options.copy = failure.copy;
   options.recovery_every = failure.depth.recovery != 0 ? 1 : 0;
   options.unmount_every = failure.depth.unmount ? 1 : 0;
   options.serve_every = failure.depth.takeover.serve ? 1 : 0;
@@ -29,7 +29,7 @@ std::string RepeatCommand(const std::string& file, const ExploreOptions& asked,
     command += fmt::format(" --recovery-subsets {}", options.recovery_subsets);
   if (scenario)
     command += fmt::format(" --mirror {} --copy {} --serve-every {}", NameOf(*scenario),
-                           failure.mirror, options.serve_every);
+                           CopyName(failure.copy), options.serve_every);
   if (failure.workload.clients() != 0)
     command += fmt::format(" --schedule {}", failure.workload.schedule);
   return command;

@@ -15,7 +15,7 @@ namespace mirdax::crash {
 ExploreOptions RepeatOptions(const ExploreOptions& asked, const Failure& failure);
 
 // The command that does so, given the file that holds the failure's workload. `scenario`: where the
-// image is a mirror's.
+// run was that of a primary with mirrors.
 std::string RepeatCommand(const std::string& file, const ExploreOptions& asked,
                           const Failure& failure, std::optional<Scenario> scenario);
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/crash/set_explorer.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "tests/crash/current_case.h"
+#include "tests/crash/orders.h"
+#include "tests/crash/set_cuts.h"
 
 namespace mirdax::crash {
 
@@ -16,6 +19,17 @@ uint64_t Now() {
 
 }  // namespace
 
+Result<std::unique_ptr<ReplicationSink>> SetExplorer::ConnectAlone(MountedImage& primary) {
+  alone_.emplace(std::vector<std::unique_ptr<ImageRegion>>(), ReplicaOptions{});
+  MIRDAX_ASSIGN(auto sink, alone_->Connect(primary, 0, true));
+  const PrivateBlock block = primary.private_store().Get();
+  for (const Member& member : block.members) {
+    if (member.state == MemberState::kInSync)
+      return Fail(ErrorCode::kCorrupt, "mounted without its mirrors, it still lists one in sync");
+  }
+  return std::unique_ptr<ReplicationSink>(std::move(sink));
+}
+
 std::optional<Failure> SetExplorer::Explore(const Workload& workload,
                                             const ExploreOptions& options) {
   ++stats_.workloads;
@@ -26,20 +40,36 @@ std::optional<Failure> SetExplorer::Explore(const Workload& workload,
 
 Failure SetExplorer::FailedRun(const Workload& workload, const Error& why) {
   Failure failure{.workload = workload, .moment = {}, .reason = why.message};
-  if (on_failure_) on_failure_(failure, set_.mirrors().front()->memory());
+  if (on_failure_) on_failure_(failure, set_.primary().region().memory());
   return failure;
 }
 
-Explorer SetExplorer::ExplorerOf(size_t number, const Workload& workload,
-                                 std::optional<Failure>& failure) {
-  const auto report = [=, this, &failure, &workload](const Failure& of_mirror,
-                                                     std::span<const std::byte> image) {
-    failure = of_mirror;
+std::optional<Failure> SetExplorer::ExploreAll(const Workload& workload, const Workload& ran,
+                                               const std::vector<CopyLog>& copies,
+                                               const LegalStates& legal, const Takeover& takeover,
+                                               ExploreOptions options) {
+  std::optional<Failure> failure;
+  uint64_t copy = kPrimaryCopy;
+  const Explorer::OnFailure report = [&](const Failure& found, std::span<const std::byte> image) {
+    failure = found;
     failure->workload = workload;  // as it was asked for: the scenario adds to it again
-    failure->mirror = number;
+    failure->copy = copy;
     if (on_failure_) on_failure_(*failure, image);
   };
-  return {set_.primary(), distinct_, stats_, report};
+  const auto wanted = [&](uint64_t each) {
+    copy = each;
+    return !failure && (!options.copy || *options.copy == each);
+  };
+  if (options.images_per_workload != 0)
+    options.images_per_workload =
+        std::max<uint64_t>(1, options.images_per_workload / copies.size());
+  Explorer explorer(set_.primary(), distinct_, stats_, report);
+  for (size_t i = 1; i < copies.size(); ++i)
+    if (wanted(i - 1)) (void)explorer.ExploreCopy(ran, copies[i], legal, options);
+  if (wanted(kPrimaryCopy)) (void)explorer.ExploreCopy(ran, copies.front(), legal, options);
+  if (copies.size() > 1 && wanted(kAllCopies))
+    (void)SetCuts(set_, stats_, report).Explore(ran, copies, legal, takeover, options);
+  return failure;
 }
 
 std::optional<Failure> SetExplorer::ExploreOne(const Workload& workload,
@@ -52,14 +82,17 @@ std::optional<Failure> SetExplorer::ExploreOne(const Workload& workload,
   stats_.record_ns += Now() - begun;
   if (!recording) return FailedRun(workload, recording.error());
   const Takeover takeover(recording->epochs);
-  std::optional<Failure> failure;
-  for (size_t i = 0; i < recording->mirrors.size() && !failure; ++i) {
-    if (options.mirror && *options.mirror != i) continue;
-    ExplorerOf(i, workload, failure)
-        .ExploreMirror(recording->workload, recording->mirrors[i], options, *set_.mirrors()[i],
-                       takeover);
-  }
-  return failure;
+  std::vector<std::vector<CrashPoint>> points = {recording->primary.Points()};
+  for (const Recording& mirror : recording->mirrors) points.push_back(mirror.Points());
+  const auto connect = [this](MountedImage& image) { return ConnectAlone(image); };
+  std::vector<CopyLog> copies = {{.region = set_.primary().region(),
+                                  .log = recording->primary.log,
+                                  .points = points.front(),
+                                  .connect = connect}};
+  for (size_t i = 0; i < recording->mirrors.size(); ++i)
+    copies.push_back({*set_.mirrors()[i], recording->mirrors[i].log, points[i + 1], &takeover});
+  return ExploreAll(workload, recording->workload, copies, Oracle(recording->primary.history),
+                    takeover, options);
 }
 
 std::optional<Failure> SetExplorer::ExploreClients(const Workload& workload,
@@ -69,11 +102,19 @@ std::optional<Failure> SetExplorer::ExploreClients(const Workload& workload,
       RecordClients(set_, workload, ReplicasOf(workload, scenario_, options.seed));
   stats_.record_ns += Now() - begun;
   if (!run) return FailedRun(workload, run.error());
+  Orders orders(*run);
+  const Status found =
+      Explorer(set_.primary(), distinct_, stats_, {}).Explain(workload, *run, orders);
+  if (!found) return FailedRun(workload, found.error());
   const Takeover takeover(run->epochs);
-  std::optional<Failure> failure;
-  ExplorerOf(0, workload, failure)
-      .ExploreMirror(workload, *run, 0, options, *set_.mirrors()[0], takeover);
-  return failure;
+  const auto connect = [this](MountedImage& image) { return ConnectAlone(image); };
+  std::vector<CopyLog> copies = {{.region = set_.primary().region(),
+                                  .log = run->log,
+                                  .points = run->points,
+                                  .connect = connect}};
+  for (size_t i = 0; i < run->mirrors.size(); ++i)
+    copies.push_back({*set_.mirrors()[i], run->mirrors[i].log, run->mirrors[i].points, &takeover});
+  return ExploreAll(workload, workload, copies, orders, takeover, options);
 }
 
 }  // namespace mirdax::crash

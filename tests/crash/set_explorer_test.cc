@@ -4,8 +4,13 @@
 
 #include <gmock/gmock.h>
 
+#include "fs/pmem/private_store.h"
 #include "replicator/epochs.h"
 #include "tests/crash/generator.h"
+#include "tests/crash/observation.h"
+#include "tests/crash/orders.h"
+#include "tests/crash/repeat.h"
+#include "tests/crash/set_cuts.h"
 
 namespace mirdax::crash {
 namespace {
@@ -25,6 +30,9 @@ class SetTest : public testing::Test {
     return failure_ ? failure_->reason : "no violation";
   }
 
+  uint64_t mirrors() const { return distinct_.count(DistinctImages::Of::kMirrors); }
+  uint64_t primaries() const { return distinct_.count(DistinctImages::Of::kPrimaries); }
+
   std::unique_ptr<MirroredPool> set_;
   DistinctImages distinct_;
   ExploreStats stats_;
@@ -40,8 +48,10 @@ TEST_P(SetExplorerTest, ACorrectRunHasNoViolation) {
   EXPECT_EQ(
       Explore(Lines("write A/f 0 100 1\nfsync A/f\nrename A/f B/g\nfsyncdir B\n"), GetParam()),
       "no violation");
+  EXPECT_GT(primaries(), 30U);
   if (GetParam() != Scenario::kFenced) {
-    EXPECT_GT(distinct_.count(), 30U);
+    EXPECT_GT(mirrors(), 30U);
+    EXPECT_GT(stats_.set_cuts, 0U);
   }
 }
 
@@ -59,9 +69,21 @@ TEST_P(SetExplorerTest, WhatARunStoresIsTakenBack) {
 TEST_P(SetExplorerTest, ARunTwiceGivesTheSameImages) {
   const Workload workload = Lines("append f 5000 1\nfsync f\nunlink B/g\nsyncall\n");
   Explore(workload, GetParam());
-  const uint64_t count = distinct_.count();
+  const uint64_t of_mirrors = mirrors();
+  const uint64_t of_primaries = primaries();
   Explore(workload, GetParam());
-  EXPECT_EQ(distinct_.count(), count);
+  EXPECT_EQ(mirrors(), of_mirrors);
+  EXPECT_EQ(primaries(), of_primaries);
+}
+
+TEST_P(SetExplorerTest, PowerCutsOfAllCopiesAtEveryPointHaveNoViolation) {
+  ExploreOptions options;
+  options.set_every = 1;
+  options.copy = kAllCopies;
+  EXPECT_EQ(
+      Explore(Lines("write A/f 0 100 1\nfsync A/f\nunlink f\nsyncall\n"), GetParam(), options),
+      "no violation");
+  EXPECT_EQ(stats_.points, 0U) << "no copy alone";
 }
 
 INSTANTIATE_TEST_SUITE_P(Scenarios, SetExplorerTest, testing::ValuesIn(kScenarios),
@@ -134,6 +156,23 @@ TEST_F(MirrorImages, ACopyThatIsNotConsistentIsRefusedOnlyWhereItMayBe) {
   mirror.Undo();
 }
 
+TEST_F(MirrorImages, ACopyThatIsRefusedIsNoImageThatWasChecked) {
+  const SetRecording recording = Run(Lines("tick\n"));
+  ImageRegion& mirror = *set_->mirrors().front();
+  mirror.Begin();
+  ASSERT_TRUE((*PrivateStore::Open(mirror))->Update([](PrivateBlock& block) {
+    block.state = CopyState::kFilling;
+  }));
+  const Takeover takeover({});
+  const std::vector<CrashPoint> points = {{.moment = {}, .may_refuse = true}};
+  Explorer explorer(set_->primary(), distinct_, stats_, {});
+  EXPECT_FALSE(explorer.ExploreCopy(recording.workload, {mirror, {}, points, &takeover},
+                                    Oracle(recording.primary.history), {}));
+  EXPECT_EQ(stats_.check.refused, 1U);
+  EXPECT_EQ(mirrors(), 0U);
+  mirror.Undo();
+}
+
 TEST_F(MirrorImages, AWriteIsInFlightFromTheMomentItIsPosted) {
   // Nothing travels in messages with one of these.
   bool seen = false;
@@ -157,6 +196,99 @@ TEST_F(MirrorImages, TheDaemonServesSomeImagesBeforeTheyArePromoted) {
   EXPECT_EQ(Judge(recording, options), "no violation");
 }
 
+// One mirror, and its primary, whose logs are changed after the run.
+class SetImages : public MirrorImages {
+ protected:
+  std::string JudgeCuts(const SetRecording& recording, const ExploreOptions& options) {
+    const Takeover takeover(recording.epochs);
+    const Recording& mirror = recording.mirrors.front();
+    const std::vector<CrashPoint> primary_points = recording.primary.Points();
+    const std::vector<CrashPoint> mirror_points = mirror.Points();
+    const std::vector<CopyLog> copies = {
+        {set_->primary().region(), recording.primary.log, primary_points},
+        {*set_->mirrors().front(), mirror.log, mirror_points, &takeover}};
+    const Explorer::OnFailure ignored;
+    failure_ = SetCuts(*set_, stats_, ignored)
+                   .Explore(recording.workload, copies, Oracle(recording.primary.history), takeover,
+                            options);
+    return failure_ ? failure_->reason : "no violation";
+  }
+  static ExploreOptions EveryPoint() {
+    ExploreOptions options;
+    options.set_every = 1;
+    return options;
+  }
+};
+
+TEST_F(SetImages, AForgottenFlushOfThePrimarysCommitWordIsFound) {
+  SetRecording recording = Run(Lines("create A/n 0600\nfsyncdir A\n"));
+  for (RegionEvent& event : recording.primary.log) {
+    if (event.kind == RegionEvent::Kind::kFlush && event.offset == kCommitLineOffset)
+      event.length = 0;
+  }
+  Explorer explorer(set_->primary(), distinct_, stats_, {});
+  const auto failure = explorer.ExploreRecording(recording.workload, recording.primary, {});
+  ASSERT_TRUE(failure);
+  EXPECT_THAT(failure->reason, HasSubstr("/A/n is missing"));
+}
+
+TEST_F(SetImages, AListedMirrorThatLacksWhatWasAcknowledgedIsFound) {
+  SetRecording recording = Run(Lines("create A/n 0600\nfsyncdir A\n"));
+  EXPECT_EQ(JudgeCuts(recording, EveryPoint()), "no violation");
+  for (RegionEvent& event : recording.mirrors.front().log) {
+    if (event.kind == RegionEvent::Kind::kFlush && event.offset == kCommitLineOffset)
+      event.length = 0;
+  }
+  const std::string reason = JudgeCuts(recording, EveryPoint());
+  EXPECT_THAT(reason, HasSubstr("mirror 0, which the primary lists in sync, promoted"));
+  EXPECT_THAT(reason, HasSubstr("/A/n is missing"));
+  // Again, and nothing else.
+  const Failure found = *failure_;
+  const uint64_t cuts = stats_.set_cuts;
+  EXPECT_EQ(JudgeCuts(recording, RepeatOptions(EveryPoint(), found)), reason);
+  EXPECT_EQ(failure_->point, found.point);
+  EXPECT_EQ(stats_.set_cuts, cuts + 1);
+}
+
+TEST_F(SetImages, AMirrorInAnEpochThatItsPrimaryLostIsFound) {
+  SetRecording recording = Run(Lines("create A/n 0600\nfsyncdir A\n"));
+  ImageRegion& mirror = *set_->mirrors().front();
+  mirror.Begin();
+  ASSERT_TRUE((*PrivateStore::Open(mirror))->Update([](PrivateBlock& block) {
+    BeginEpoch(block, 12345, 0, 0);
+  }));
+  recording.mirrors.front().log.clear();
+  recording.mirrors.front().spans.clear();
+  recording.mirrors.front().posts.clear();
+  EXPECT_THAT(JudgeCuts(recording, EveryPoint()), HasSubstr("is on the list of epoch"));
+  mirror.Undo();
+}
+
+TEST_F(SetImages, WhatTwoCopiesShowIsComparedInFull) {
+  Observation shown;
+  {
+    set_->primary().region().Begin();
+    State state;
+    const auto mounted = set_->primary().Mount(&state);
+    ASSERT_TRUE(mounted);
+    shown = Observe((*mounted)->volume()).value_or(Observation{});
+    set_->primary().region().Undo();
+  }
+  ASSERT_FALSE(shown.nodes.empty());
+  EXPECT_EQ(Differs(shown, shown), std::nullopt);
+  for (auto& [ino, node] : shown.nodes) {
+    Observation other = shown;
+    other.nodes[ino].attributes.mode ^= 1;
+    EXPECT_THAT(Differs(shown, other).value_or(""), HasSubstr("other attributes"));
+    other = shown;
+    other.nodes[ino].bytes += "x";
+    EXPECT_THAT(Differs(shown, other).value_or(""), HasSubstr("other bytes"));
+    other = shown;
+    other.nodes[ino].xattrs["user.x"] = "x";
+    EXPECT_THAT(Differs(shown, other).value_or(""), HasSubstr("other names"));
+  }
+}
+
 // One mirror, and two clients at once.
 class MirrorImagesOfClients : public SetTest {
  protected:
@@ -172,14 +304,22 @@ constexpr const char* kTwoSyncs =
 TEST_F(MirrorImagesOfClients, ACorrectRunHasNoViolation) {
   for (const Scenario scenario : {Scenario::kSteady, Scenario::kLazy})
     EXPECT_EQ(Explore(Lines(kTwoSyncs), scenario), "no violation");
-  EXPECT_GT(distinct_.count(), 100U);
+  EXPECT_GT(mirrors(), 100U);
+}
+
+TEST_F(MirrorImagesOfClients, ThePrimaryAndTheWholeSetAreExploredToo) {
+  ExploreOptions options;
+  options.set_every = 1;
+  EXPECT_EQ(Explore(Lines(kTwoSyncs), Scenario::kSteady, options), "no violation");
+  EXPECT_GT(primaries(), 100U);
+  EXPECT_GT(stats_.set_cuts, 10U);
 }
 
 TEST_F(MirrorImagesOfClients, TheSameScheduleGivesTheSameImages) {
   Explore(Lines(kTwoSyncs), Scenario::kSteady);
-  const uint64_t count = distinct_.count();
+  const uint64_t count = mirrors();
   Explore(Lines(kTwoSyncs), Scenario::kSteady);
-  EXPECT_EQ(distinct_.count(), count);
+  EXPECT_EQ(mirrors(), count);
   EXPECT_EQ(distinct_.interleavings(), 1U);
 }
 
@@ -192,8 +332,12 @@ TEST_F(MirrorImagesOfClients, AForgottenFlushOfTheCommitWordIsFound) {
       event.length = 0;
   }
   Explorer explorer(set_->primary(), distinct_, stats_, {});
-  const auto failure = explorer.ExploreMirror(workload, *run, 0, {}, *set_->mirrors().front(),
-                                              Takeover(run->epochs));
+  Orders orders(*run);
+  ASSERT_TRUE(explorer.Explain(workload, *run, orders));
+  const Takeover takeover(run->epochs);
+  const InterleavedRun::Mirror& mirror = run->mirrors.front();
+  const auto failure = explorer.ExploreCopy(
+      workload, {*set_->mirrors().front(), mirror.log, mirror.points, &takeover}, orders, {});
   ASSERT_TRUE(failure);
   EXPECT_THAT(failure->reason, HasSubstr("in none of"));
 }

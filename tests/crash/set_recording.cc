@@ -79,6 +79,7 @@ Plan MakePlan(Workload& workload, Scenario scenario, uint64_t seed) {
 }
 
 struct Ends {  // of the logs
+  uint64_t sequence = 0;
   size_t primary = 0;
   std::vector<size_t> mirrors;
 };
@@ -125,6 +126,7 @@ class Run {
   void BetweenSlices();
   Status Fence();
   Status PromoteFirst(std::unique_ptr<MountedImage>& promoted);
+  bool DoUnacknowledged(const Operation& operation);
   Status CheckStale();
 
   MirroredPool& set_;
@@ -144,7 +146,7 @@ class Run {
 };
 
 Ends Run::Now() const {
-  Ends ends{set_.primary().region().log_size(), {}};
+  Ends ends{set_.primary().region().sequence(), set_.primary().region().log_size(), {}};
   for (const auto& mirror : set_.mirrors()) ends.mirrors.push_back(mirror->log_size());
   return ends;
 }
@@ -236,10 +238,22 @@ Status Run::PromoteFirst(std::unique_ptr<MountedImage>& promoted) {
   return replicas_.ApplyAll();  // so that only an old primary's bytes can come
 }
 
+// What is changed may be found after a crash, but nobody was told that it is durable.
+bool Run::DoUnacknowledged(const Operation& operation) {
+  Step step{.begin = Now(), .end = {}};
+  const int64_t seconds = SecondsAt(history_->size() + 1);
+  mounted_->clock().Set(seconds);
+  const bool done = executor_->Do(operation).has_value();
+  (void)history_->Add(operation, true, seconds, false);
+  step.end = Now();
+  timeline_.operations.push_back(std::move(step));
+  return done;
+}
+
 // S3
 Status Run::CheckStale() {
-  const bool changed = executor_->Do(ChangeRoot(0702)).has_value();
-  if ((changed && sync_always()) || executor_->Do({.kind = OpKind::kSyncAll}))
+  const bool changed = DoUnacknowledged(ChangeRoot(0702));
+  if (DoUnacknowledged({.kind = OpKind::kSyncAll}) || (changed && sync_always()))
     return Fail(ErrorCode::kCorrupt, "a primary acknowledges a sync after its mirror was promoted");
   replication_->Rejoin();
   executor_.reset();
@@ -297,7 +311,11 @@ Result<SetRecording> Run::Do(const Workload& workload) {
   executor_ = std::make_unique<Executor>(mounted_->volume());
   operations_ = workload.operations;
   MIRDAX_TRY(DoAll());
-  SetRecording recording{.workload = workload, .mirrors = {}, .epochs = {}};
+  SetRecording recording{
+      .workload = workload, .primary = {.history = *history_}, .mirrors = {}, .epochs = {}};
+  for (const Step& step : timeline_.operations)
+    recording.primary.spans.push_back(
+        {step.begin.primary, step.end.primary, step.begin.sequence, step.end.sequence});
   if (scenario_ == Scenario::kFenced) return recording;
   const PrivateBlock block = mounted_->private_store().Get();
   for (const EpochEntry& entry : HistoryOf(block)) recording.epochs.push_back(entry.epoch);
@@ -306,7 +324,8 @@ Result<SetRecording> Run::Do(const Workload& workload) {
     mirror.log = set_.mirrors()[i]->TakeLog();
     mirror.posts = replicas_.TakePosts(i);
     for (const Step& step : timeline_.operations)
-      mirror.spans.push_back({step.begin.mirrors[i], step.end.mirrors[i]});
+      mirror.spans.push_back(
+          {step.begin.mirrors[i], step.end.mirrors[i], step.begin.sequence, step.end.sequence});
   }
   return recording;
 }
@@ -395,11 +414,12 @@ Result<SetRecording> RecordSet(MirroredPool& set, const Workload& workload, Scen
   for (const auto& mirror : set.mirrors()) begin(*mirror);
   Timeline timeline;
   Result<SetRecording> recording = Run(set, scenario, plan, timeline).Do(ran);
-  const std::vector<RegionEvent> primary_log = end(primary);
+  std::vector<RegionEvent> primary_log = end(primary);
   for (const auto& mirror : set.mirrors()) end(*mirror);
   if (!recording) return recording;
   for (size_t i = 0; i < recording->mirrors.size(); ++i)
     MIRDAX_TRY(Complete(set, i, timeline, primary_log, recording->mirrors[i]));
+  recording->primary.log = std::move(primary_log);
   return recording;
 }
 

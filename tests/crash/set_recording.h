@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One run of a workload on a primary with mirrors: what each mirror was asked, by whom, and when.
+// One run of a workload on a primary with mirrors: what each copy was asked, by whom, and when.
 #pragma once
 
 #include <optional>
@@ -33,8 +33,9 @@ ReplicaOptions ReplicasOf(const Workload& workload, Scenario scenario, uint64_t 
 
 struct SetRecording {
   Workload workload;  // as it was run: a scenario may add a sync
-  std::vector<Recording> mirrors;
-  std::vector<EpochId> epochs;  // that the primary has been in
+  Recording primary;
+  std::vector<Recording> mirrors;  // none where one was promoted
+  std::vector<EpochId> epochs;     // that the primary has been in
 };
 
 // Runs `workload` on `set`, which has as many mirrors as the scenario wants, and takes back all it
