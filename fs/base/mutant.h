@@ -41,7 +41,12 @@ namespace mirdax {
   X(ShrinkInPlace, "R1", "a truncation keeps the last block that the longer file still has")    \
   X(UnlinkWithoutOrphan, "R1", "a file unlinked while open is not on the orphan list")          \
   X(OrphansNotFreed, "R1", "mounting does not free orphans")                                    \
-  X(BitmapNotStored, "R1", "blocks are mapped without being marked used")
+  X(BitmapNotStored, "R1", "blocks are mapped without being marked used")                       \
+  X(PunchKeepsBlocks, "R5", "a punched range reads as zeros, and keeps its blocks")             \
+  X(PreallocationForgotten, "R5", "what is preallocated is found free, and not mapped")         \
+  X(PreallocationCutShort, "R5", "the block that a preallocation ends in is left out")          \
+  X(TruncationKeepsBlocks, "R5", "a truncation keeps what was preallocated behind the old end") \
+  X(ZeroFreesBlocks, "R5", "a zeroed range loses its blocks")
 
 // Those that only clients at work at once show.
 #define MIRDAX_CLIENT_MUTANT_LIST(X)                                                        \

@@ -95,6 +95,13 @@ Result<uint64_t> FileOperations::Seek(Ino ino, uint64_t offset, SeekTo to) {
   return reader_.Seek(*inode, offset, to);
 }
 
+Result<std::vector<AllocatedRun>> FileOperations::Allocated(Ino ino) {
+  MIRDAX_ASSIGN(const InodeRef inode, volume_.Get(ino));
+  ReadLock lock(inode->mutex);
+  MIRDAX_TRY(CheckRegular(*inode));
+  return reader_.Allocated(*inode);
+}
+
 Result<uint64_t> FileOperations::Copy(Ino ino, uint64_t offset, std::span<std::byte> out) {
   MIRDAX_ASSIGN(const InodeRef inode, volume_.Get(ino));
   uint64_t copied = 0;

@@ -23,6 +23,7 @@ class FileOperations {
   Result<uint64_t> Append(Ino ino, std::span<const std::byte> bytes);
   Status Allocate(Ino ino, AllocateMode mode, uint64_t offset, uint64_t length);
   Result<uint64_t> Seek(Ino ino, uint64_t offset, SeekTo to);
+  Result<std::vector<AllocatedRun>> Allocated(Ino ino);
   Result<uint64_t> CopyRange(Ino from, uint64_t from_offset, Ino to, uint64_t to_offset,
                              uint64_t length);
   FileReader& reader() noexcept { return reader_; }

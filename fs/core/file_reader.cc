@@ -86,6 +86,23 @@ Result<uint64_t> FileReader::Seek(const Inode& inode, uint64_t offset, SeekTo to
   return found;
 }
 
+Result<std::vector<AllocatedRun>> FileReader::Allocated(const Inode& inode) {
+  std::vector<AllocatedRun> runs;
+  MIRDAX_TRY(WalkFile(*volume_.transactions, inode, 0, kMaxFileBlocks, [&](const Segment& segment) {
+    if (segment.state == SegmentState::kHole) return true;
+    const bool unwritten = segment.state == SegmentState::kUnwritten;
+    const bool joins = !runs.empty() && runs.back().unwritten == unwritten &&
+                       runs.back().first + runs.back().length == segment.file_block;
+    if (joins) {
+      runs.back().length += segment.length;
+    } else {
+      runs.push_back({segment.file_block, segment.length, unwritten});
+    }
+    return true;
+  }));
+  return runs;
+}
+
 void FileReader::Accessed(Inode& inode) {
   if (volume_.options.noatime || !volume_.CheckWritable()) return;
   const Timestamp now = volume_.clock.Now();

@@ -10,7 +10,7 @@
 
 namespace mirdax {
 
-// Threads: any. Locks: Spans() and Seek() with the inode's lock held, shared at least.
+// Threads: any. Locks: Spans(), Seek() and Allocated() with the inode's lock held, shared at least.
 class FileReader {
  public:
   explicit FileReader(VolumeContext& volume) : volume_(volume) {}
@@ -28,6 +28,9 @@ class FileReader {
   // The first byte of data, or of a hole (the end of file counts as one), at or after `offset`.
   // kNoSuchDevice when there is none.
   Result<uint64_t> Seek(const Inode& inode, uint64_t offset, SeekTo to)
+      MIRDAX_REQUIRES_SHARED(inode.mutex);
+  // As Volume::Allocated().
+  Result<std::vector<AllocatedRun>> Allocated(const Inode& inode)
       MIRDAX_REQUIRES_SHARED(inode.mutex);
 
   // relatime: the access time moves when it is not newer than the last change, or a day old.

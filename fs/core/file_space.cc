@@ -181,16 +181,17 @@ Status FileSpace::FinishTrim(Inode& inode) {
 
 Status FileSpace::Trim(Inode& inode, uint64_t size) {
   const uint64_t end = BlocksFor(size);
+  const uint64_t mapped =
+      Mutated(Mutant::kTruncationKeepsBlocks) ? BlocksFor(inode.disk.size) : kMaxFileBlocks;
   for (uint64_t first = end;;) {
     MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
-    MIRDAX_ASSIGN(const uint64_t next,
-                  volume_.extents.Remove(tx, inode.disk, first, kMaxFileBlocks));
+    MIRDAX_ASSIGN(const uint64_t next, volume_.extents.Remove(tx, inode.disk, first, mapped));
     DropPending(inode, end, kMaxFileBlocks);
     ForgetDirty(inode, end);
     inode.size = size;
     const bool stored = inode.pending.empty() && inode.dirty.empty();
     inode.disk.size = stored ? size : std::min(inode.disk.size, size);
-    const bool done = next >= kMaxFileBlocks;
+    const bool done = next >= mapped;
     if (!done) {
       MIRDAX_TRY(volume_.OrAbort(tx, volume_.orphan_list.Add(tx, inode.disk)));
     } else if (inode.disk.nlink > 0) {  // without links it stays an orphan
@@ -235,7 +236,8 @@ Status FileSpace::Allocate(Inode& inode, AllocateMode mode, uint64_t offset, uin
 Status FileSpace::Punch(Inode& inode, uint64_t begin, uint64_t end) {
   uint64_t first = BlocksFor(begin);
   const uint64_t last = end / kBlockSize;
-  if (first >= last) {  // no whole block, at most one edge on each side
+  if (first >= last || Mutated(Mutant::kPunchKeepsBlocks)) {
+    // No whole block, at most one edge on each side.
     return writer_.Zero(inode, begin, end);
   }
   // The whole blocks first: the edges cannot fail for want of anything.
@@ -266,7 +268,9 @@ Status FileSpace::ZeroRange(Inode& inode, uint64_t begin, uint64_t end) {
   MIRDAX_TRY(writer_.FindBad(inode, last * kBlockSize, end));
   while (first < last) {
     MIRDAX_ASSIGN(Tx tx, volume_.transactions->Begin(kStepCredits));
-    MIRDAX_ASSIGN(first, volume_.extents.SetUnwritten(tx, inode.disk, first, last, true));
+    MIRDAX_ASSIGN(first, Mutated(Mutant::kZeroFreesBlocks)
+                             ? volume_.extents.Remove(tx, inode.disk, first, last)
+                             : volume_.extents.SetUnwritten(tx, inode.disk, first, last, true));
     MIRDAX_TRY(volume_.WriteInode(tx, inode));
   }
   MIRDAX_TRY(writer_.Zero(inode, begin, whole * kBlockSize));
@@ -274,6 +278,7 @@ Status FileSpace::ZeroRange(Inode& inode, uint64_t begin, uint64_t end) {
 }
 
 Status FileSpace::FillHoles(Inode& inode, uint64_t first, uint64_t end) {
+  if (Mutated(Mutant::kPreallocationCutShort) && end > first + 1) --end;
   MIRDAX_ASSIGN(std::vector<Segment> segments, MapFile(*volume_.transactions, inode, first, end));
   uint64_t wanted = 0;
   for (const Segment& segment : segments) {
@@ -287,7 +292,7 @@ Status FileSpace::FillHoles(Inode& inode, uint64_t first, uint64_t end) {
   Status status = short_of_space ? Status(Fail(ErrorCode::kNoSpace)) : Status();
   for (const Segment& segment : segments) {
     if (segment.state != SegmentState::kHole) continue;
-    if (status)
+    if (status && !Mutated(Mutant::kPreallocationForgotten))
       status = MapUnwritten(inode, segment);
     else if (!Mutated(Mutant::kHolesLeaked))
       volume_.allocator->Unreserve({segment.pool_block, segment.length});

@@ -227,6 +227,10 @@ Result<uint64_t> MountedVolume::Seek(Ino ino, uint64_t offset, SeekTo to) {
   return Look([&] { return files_.Seek(ino, offset, to); });
 }
 
+Result<std::vector<AllocatedRun>> MountedVolume::Allocated(Ino ino) {
+  return Look([&] { return files_.Allocated(ino); });
+}
+
 Result<uint64_t> MountedVolume::CopyRange(Ino from, uint64_t from_offset, Ino to,
                                           uint64_t to_offset, uint64_t length) {
   return Change([&] { return files_.CopyRange(from, from_offset, to, to_offset, length); });

@@ -62,6 +62,7 @@ class MountedVolume final : public Volume {
   Result<uint64_t> Append(Ino ino, std::span<const std::byte> bytes) override;
   Status Allocate(Ino ino, AllocateMode mode, uint64_t offset, uint64_t length) override;
   Result<uint64_t> Seek(Ino ino, uint64_t offset, SeekTo to) override;
+  Result<std::vector<AllocatedRun>> Allocated(Ino ino) override;
   Result<uint64_t> CopyRange(Ino from, uint64_t from_offset, Ino to, uint64_t to_offset,
                              uint64_t length) override;
 

@@ -65,6 +65,14 @@ struct SpaceReport {
   uint64_t inodes = 0, inodes_free = 0;
 };
 
+// Neighbouring blocks of a file (of kBlockSize) that have storage.
+struct AllocatedRun {
+  uint64_t first = 0;
+  uint64_t length = 0;
+  bool unwritten = false;  // reads as zeros
+  friend bool operator==(const AllocatedRun&, const AllocatedRun&) = default;
+};
+
 class Allocator;  // allocator.h
 
 struct VolumeOptions {
@@ -178,6 +186,9 @@ class Volume {
   virtual Result<uint64_t> Append(Ino ino, std::span<const std::byte> bytes) = 0;
   virtual Status Allocate(Ino ino, AllocateMode mode, uint64_t offset, uint64_t length) = 0;
   virtual Result<uint64_t> Seek(Ino ino, uint64_t offset, SeekTo to) = 0;  // kNoSuchDevice: ENXIO
+  // What the file occupies, beyond its end too and pending blocks included: in order, joined where
+  // neighbours are alike. No FUSE request asks for it (there is none for FIEMAP): tests do.
+  virtual Result<std::vector<AllocatedRun>> Allocated(Ino ino) = 0;
   virtual Result<uint64_t> CopyRange(Ino from, uint64_t from_offset, Ino to, uint64_t to_offset,
                                      uint64_t length) = 0;
 

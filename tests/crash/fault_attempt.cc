@@ -19,11 +19,19 @@ bool MayBeDoneAndFail(const Operation& operation, bool always_synced) {
   return always_synced || operation.flag == OpFlag::kSync || operation.kind == OpKind::kAppend;
 }
 
+bool ChangesBlocks(OpKind kind) {
+  return StoresBytes(kind) || kind == OpKind::kTruncate || kind == OpKind::kFallocate ||
+         kind == OpKind::kPunch || kind == OpKind::kZero;
+}
+
 }  // namespace
 
 Status FaultRun::Attempt::Shows(const State& state, std::string_view when) {
   MIRDAX_ASSIGN(const Observation seen, Observe(mounted->volume()));
-  if (const auto different = Differs(seen, state)) {
+  State now = state;
+  for (const auto& [file, before] : untrimmed)
+    if (now.Has(file)) now.MayKeepBehindEnd(file, *before);
+  if (const auto different = Differs(seen, now)) {
     return Fail(ErrorCode::kCorrupt, "{} the volume shows something else: {}", when, *different);
   }
   // Files without a name are seen by those who have them open.
@@ -41,6 +49,23 @@ Status FaultRun::Attempt::Shows(const State& state, std::string_view when) {
     }
   }
   return {};
+}
+
+void FaultRun::Attempt::NoteUntrimmed(const Operation& operation, bool struck, bool done) {
+  if (!struck && done && (operation.kind == OpKind::kTick || operation.kind == OpKind::kUnmount)) {
+    untrimmed.clear();
+    return;
+  }
+  const State& before = recording.history.After(recording.history.size());
+  const bool copy = operation.kind == OpKind::kCopy;
+  const Result<NodeId> file = before.Find(copy ? operation.other : operation.path);
+  if (!file || !before.At(*file).IsFile()) return;
+  if (struck && operation.kind == OpKind::kTruncate) {
+    if (done) untrimmed.erase(*file);  // what was left before went first
+    untrimmed.try_emplace(*file, before.At(*file).data);
+  } else if (!struck && done && ChangesBlocks(operation.kind)) {
+    untrimmed.erase(*file);
+  }
 }
 
 Status FaultRun::Attempt::ShowsUnlessRefused(const State& state, std::string_view when) {
@@ -86,6 +111,7 @@ Status FaultRun::Attempt::Do(Operation operation, bool scarce) {
   chances.push_back(faults.chances());
   if (struck && outcome.operation == 0) outcome.operation = index;
   if (struck && !answer) outcome.failed = true;
+  NoteUntrimmed(operation, struck, answer.has_value());
 
   if (answer && *answer < operation.length && (scarce || struck) && StoresBytes(operation.kind)) {
     operation.length = *answer;  // space ran out
@@ -132,7 +158,9 @@ Status FaultRun::Attempt::Do(Operation operation, bool scarce) {
     return {};
   }
   // It failed of the fault: nothing has changed, or all but a sync was done.
-  const Status unchanged = ShowsUnlessRefused(history.After(index - 1), "after it failed");
+  State before = history.After(index - 1);
+  if (!wanted) before.MayHaveAllocated(operation);
+  const Status unchanged = ShowsUnlessRefused(before, "after it failed");
   if (!unchanged && !wanted && MayBeDoneAndFail(operation, always_synced)) {
     if (ShowsUnlessRefused(after, "")) {
       (void)history.Add(operation, true, SecondsAt(index), false);

@@ -2,6 +2,7 @@
 // One run of a workload with a fault, in the making.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -22,6 +23,9 @@ struct FaultRun::Attempt {
   // Does one more operation, and compares answer and state with the model (F1, F2).
   Status Do(Operation operation, bool scarce);
   Status Shows(const State& state, std::string_view when);
+  // A truncation that is short of memory half way frees later what is left behind the new end: when
+  // the file is changed again, or in the next tick.
+  void NoteUntrimmed(const Operation& operation, bool struck, bool done);
   // After a poison has struck: an error, where it is needed; else what Shows() wants.
   Status ShowsUnlessRefused(const State& state, std::string_view when);
   bool poisoned() const {
@@ -50,10 +54,11 @@ struct FaultRun::Attempt {
   ImageRegion* region = nullptr;
   std::vector<std::unique_ptr<PoisonTrap>> traps;
   Recording recording{.history = History(State()), .log = {}, .spans = {}};
-  std::vector<uint64_t> chances;  // by operation
-  size_t next = 0;                // index of an operation
-  bool returning = false;         // a mirror is being filled
-  Status meanwhile = {};          // of the operations in the middle of that
+  std::vector<uint64_t> chances;                                // by operation
+  std::map<NodeId, std::shared_ptr<const FileData>> untrimmed;  // as they were before
+  size_t next = 0;                                              // index of an operation
+  bool returning = false;                                       // a mirror is being filled
+  Status meanwhile = {};  // of the operations in the middle of that
 };
 
 }  // namespace mirdax::crash

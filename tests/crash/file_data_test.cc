@@ -52,6 +52,97 @@ TEST(FileData, AZeroedBlockKeepsItsStorageAndShowsItWhenTheZeroingIsLost) {
   EXPECT_FALSE(written.MayShow(old, 0)) << "a commit never shows what it covers with zeros";
 }
 
+std::string States(const FileData& data) {
+  std::string text;
+  for (uint64_t block = 0; block < 5; ++block) {
+    switch (data.StateOf(block)) {
+      case BlockState::kHole:
+        text += '-';
+        break;
+      case BlockState::kUnwritten:
+        text += 'u';
+        break;
+      case BlockState::kWritten:
+        text += 'w';
+        break;
+    }
+  }
+  return text;
+}
+
+TEST(FileData, AWriteGivesStorageToTheBlocksItTouchesAndNoOther) {
+  FileData data;
+  data.Write(4096 * 2 + 4090, "across two", 1);
+  EXPECT_EQ(States(data), "--ww-");
+  data.Truncate(4096 * 5, 2);
+  data.Write(4096, "", 3);
+  EXPECT_EQ(States(data), "--ww-") << "growing stores nothing, nor does writing nothing";
+}
+
+TEST(FileData, APreallocationFillsHolesUnwrittenAlsoBehindTheEnd) {
+  FileData data;
+  data.Write(4096, "a", 1);
+  data.Allocate(4000, 4096 * 3 + 1);
+  EXPECT_EQ(States(data), "uwuu-");
+  EXPECT_EQ(data.size(), 4097U);
+  data.Write(4096 * 2, "b", 2);
+  EXPECT_EQ(States(data), "uwwu-");
+  data.Truncate(4097, 3);
+  EXPECT_EQ(States(data), "uw---") << "a cut frees what lies behind the old end, too";
+}
+
+TEST(FileData, ATruncationToTheSameSizeOrAGreaterOneKeepsWhatIsPreallocated) {
+  FileData data;
+  data.Write(0, "a", 1);
+  data.Allocate(4096, 4096 * 4);
+  data.Truncate(1, 2);
+  data.Truncate(4096 * 2, 3);
+  EXPECT_EQ(States(data), "wuuu-");
+}
+
+TEST(FileData, APunchFreesWholeBlocksOnlyAndAZeroedRangeKeepsAll) {
+  FileData data;
+  data.Write(0, std::string(4096 * 4, 'a'), 1);
+  FileData zeroed = data;
+  data.Punch(100, 4096 * 3 + 10, 2);
+  EXPECT_EQ(States(data), "w--w-");
+  zeroed.Zero(100, 4096 * 4 + 10, 2);
+  EXPECT_EQ(States(zeroed), "wuuuu");
+  zeroed.Punch(4096, 4096 * 3, 3);
+  EXPECT_EQ(States(zeroed), "w--uu");
+}
+
+TEST(FileData, AnAllocationThatFailedMayHaveBeenMadeUntilTheBlockIsUsedOrFreed) {
+  FileData data;
+  data.Write(0, "a", 1);
+  data.Allocate(0, 4096 * 4, true);
+  EXPECT_TRUE(data.MayBe(1, BlockState::kHole));
+  EXPECT_TRUE(data.MayBe(1, BlockState::kUnwritten));
+  EXPECT_FALSE(data.MayBe(1, BlockState::kWritten));
+  EXPECT_FALSE(data.MayBe(0, BlockState::kUnwritten));
+  data.Write(4096, "b", 2);
+  data.Punch(4096 * 2, 4096 * 3, 3);
+  data.Allocate(4096 * 3, 4096 * 4);
+  EXPECT_FALSE(data.MayBe(1, BlockState::kUnwritten));
+  EXPECT_FALSE(data.MayBe(2, BlockState::kUnwritten));
+  EXPECT_FALSE(data.MayBe(3, BlockState::kHole));
+}
+
+TEST(FileData, WhatATruncationHasNotFreedYetLiesBehindTheEndAsItWas) {
+  FileData before;
+  before.Write(0, std::string(4096 * 2, 'a'), 1);
+  before.Allocate(4096 * 2, 4096 * 3);
+  FileData data = before;
+  data.Truncate(100, 2);
+  EXPECT_FALSE(data.MayBe(1, BlockState::kWritten));
+  data.MayKeepBehindEnd(before);
+  EXPECT_TRUE(data.MayBe(1, BlockState::kWritten));
+  EXPECT_TRUE(data.MayBe(1, BlockState::kHole));
+  EXPECT_TRUE(data.MayBe(2, BlockState::kUnwritten));
+  EXPECT_FALSE(data.MayBe(1, BlockState::kUnwritten));
+  EXPECT_FALSE(data.MayBe(0, BlockState::kHole));
+}
+
 TEST(FileData, AFileThatHasNoBlocksAtItsEndCanBeCut) {
   FileData data;
   data.Write(0, "a", 1);

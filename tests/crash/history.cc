@@ -49,7 +49,11 @@ std::optional<ErrorCode> History::Add(const Operation& operation, bool done, int
   seconds_.push_back(seconds);
   scopes_.push_back(scope);
   synced_.push_back(node);
-  states_.push_back(changes ? std::move(next) : State(states_.back()));
+  if (!changes) {
+    next = states_.back();
+    if (!refused) next.MayHaveAllocated(operation);
+  }
+  states_.push_back(std::move(next));
   return refused;
 }
 

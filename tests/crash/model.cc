@@ -213,6 +213,7 @@ Status State::ChangeData(const Operation& op, uint32_t index) {
       break;
     case OpKind::kFallocate:
       if (op.length == 0) return Fail(ErrorCode::kInvalid);
+      data.Allocate(op.offset, end);
       if (op.flag != OpFlag::kKeepSize) data.Grow(end);
       break;
     case OpKind::kPunch:
@@ -231,6 +232,21 @@ Status State::ChangeData(const Operation& op, uint32_t index) {
   if (!nothing) node.mtime = node.ctime = now_;
   node.data = std::make_shared<FileData>(std::move(data));
   return {};
+}
+
+void State::MayHaveAllocated(const Operation& op) {
+  if (op.kind != OpKind::kFallocate && op.kind != OpKind::kZero) return;
+  const Result<NodeId> id = FindFile(op.path);
+  if (!id) return;
+  FileData data = *At(*id).data;
+  data.Allocate(op.offset, op.offset + op.length, true);
+  nodes_[*id].data = std::make_shared<FileData>(std::move(data));
+}
+
+void State::MayKeepBehindEnd(NodeId file, const FileData& before) {
+  FileData data = *At(file).data;
+  data.MayKeepBehindEnd(before);
+  nodes_[file].data = std::make_shared<FileData>(std::move(data));
 }
 
 Status State::Copy(const Operation& op, uint32_t index) {

@@ -52,6 +52,13 @@ class State {
     return Apply(operation, index, SecondsAt(index));
   }
 
+  // `operation` failed for want of space, memory or the like, and changed nothing that it is asked
+  // for; but blocks that it was to allocate may be allocated.
+  void MayHaveAllocated(const Operation& operation);
+
+  // Of a running volume: a truncation of `file`, which had been `before`, frees its blocks later.
+  void MayKeepBehindEnd(NodeId file, const FileData& before);
+
   // The node a path or handle means.
   Result<NodeId> Find(std::string_view path) const;
   const Node& At(NodeId id) const { return nodes_.at(id); }

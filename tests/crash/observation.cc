@@ -12,6 +12,17 @@
 namespace mirdax::crash {
 namespace {
 
+Result<std::vector<BlockState>> Blocks(Volume& volume, Ino ino) {
+  MIRDAX_ASSIGN(const std::vector<AllocatedRun> runs, volume.Allocated(ino));
+  std::vector<BlockState> blocks;
+  for (const AllocatedRun& run : runs) {
+    blocks.resize(run.first, BlockState::kHole);
+    blocks.resize(run.first + run.length,
+                  run.unwritten ? BlockState::kUnwritten : BlockState::kWritten);
+  }
+  return blocks;
+}
+
 Status See(Volume& volume, Ino ino, SeenNode& node) {
   MIRDAX_ASSIGN(node.attributes, volume.GetAttributes(ino));
   const uint32_t mode = node.attributes.mode;
@@ -25,6 +36,7 @@ Status See(Volume& volume, Ino ino, SeenNode& node) {
     }
   }
   if (!S_ISREG(mode)) return {};
+  MIRDAX_ASSIGN(node.blocks, Blocks(volume, ino));
   node.bytes.reserve(node.attributes.size);
   return volume.Read(ino, 0, node.attributes.size,
                      [&node](std::span<const std::span<const std::byte>> spans) {

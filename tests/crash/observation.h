@@ -5,15 +5,18 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "fs/core/volume.h"
+#include "tests/crash/file_data.h"
 
 namespace mirdax::crash {
 
 struct SeenNode {
   Attributes attributes;
-  std::string target;  // of a symlink
-  std::string bytes;   // of a regular file
+  std::string target;              // of a symlink
+  std::string bytes;               // of a regular file
+  std::vector<BlockState> blocks;  // of a regular file, to the last that has storage
   std::map<std::string, std::string> xattrs;
   std::map<std::string, Ino> entries;  // of a directory, without . and ..
   Ino parent = 0;                      // of a directory: its ..

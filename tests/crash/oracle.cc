@@ -2,6 +2,7 @@
 #include "tests/crash/oracle.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -26,6 +27,29 @@ bool IsLazy(OpKind kind) {
     default:
       return false;
   }
+}
+
+std::string_view NameOf(BlockState state) {
+  switch (state) {
+    case BlockState::kHole:
+      return "a hole";
+    case BlockState::kUnwritten:
+      return "unwritten";
+    case BlockState::kWritten:
+      return "written";
+  }
+  return "";
+}
+
+BlockState StateOf(const SeenNode& seen, uint64_t block) {
+  return block < seen.blocks.size() ? seen.blocks[block] : BlockState::kHole;
+}
+
+bool SameBlocks(const FileData& data, const SeenNode& seen) {
+  const uint64_t most = std::max<uint64_t>(data.blocks(), seen.blocks.size());
+  for (uint64_t block = 0; block < most; ++block)
+    if (!data.MayBe(block, StateOf(seen, block))) return false;
+  return true;
 }
 
 bool SameTimes(const Node& node, const Attributes& seen) {
@@ -58,8 +82,9 @@ class Oracle::Match {
     const SeenNode& seen = seen_.nodes.at(ino);
     if (Reason bad = CompareAttributes(path, node, seen)) return bad;
     Reason bad;
-    if (node.IsFile()) bad = Bytes(path, id, seen.bytes);
+    if (node.IsFile()) bad = Bytes(path, id, seen);
     if (node.IsDirectory()) bad = Entries(path, node, seen);
+    if (!bad) bad = Occupied(path, seen);
     return bad ? bad : Times(path, id, seen);  // last: names and bytes say more
   }
 
@@ -80,6 +105,26 @@ class Oracle::Match {
                          seen.xattrs.size(), node.xattrs.size());
     }
     return std::nullopt;
+  }
+
+  // O6
+  static Reason Occupied(const std::string& path, const SeenNode& seen) {
+    const uint64_t is = seen.attributes.blocks / (kBlockSize / 512);
+    uint64_t least = seen.xattrs.empty() ? 0 : 1;
+    uint64_t nodes = 0;  // how many more there may be, of its tree
+    if (S_ISREG(seen.attributes.mode)) {
+      const auto holes = std::ranges::count(seen.blocks, BlockState::kHole);
+      const uint64_t data = seen.blocks.size() - static_cast<uint64_t>(holes);
+      least += data;
+      if (data > kExtentsInRoot) nodes = data;
+    } else if (S_ISDIR(seen.attributes.mode) && !seen.entries.empty()) {
+      ++least;
+      nodes = seen.entries.size();
+    } else if (seen.target.size() > kInlineSymlinkMax) {
+      ++least;
+    }
+    if (is >= least && is <= least + nodes) return std::nullopt;
+    return fmt::format("{}: occupies {} blocks, not {}", path, is, least);
   }
 
   Reason Entries(const std::string& path, const Node& node, const SeenNode& seen) {
@@ -125,20 +170,23 @@ class Oracle::Match {
     return *history_.After(index).At(id).data;
   }
 
-  Reason Bytes(const std::string& path, NodeId id, const std::string& seen) const {
+  Reason Bytes(const std::string& path, NodeId id, const SeenNode& node) const {
+    const std::string& seen = node.bytes;
     const uint32_t oldest =
         std::max({Creation(id), history_.BytesDurable(id, moment_), Data(id, p_).resized()});  // O2
     bool size_ok = history_.SyncFailed(moment_.begun) && IsBetween(id, seen.size(), oldest);
     for (uint32_t at = oldest; at <= p_; ++at) {
-      if (Data(id, at).bytes() == seen) return std::nullopt;
+      if (Data(id, at).bytes() == seen && SameBlocks(Data(id, at), node)) return std::nullopt;
       size_ok = size_ok || Data(id, at).size() == seen.size();
     }
     if (!size_ok) {
       return fmt::format("{}: {} bytes, a size it did not have since operation {}", path,
                          seen.size(), oldest);  // O3
     }
-    for (uint64_t block = 0; block * kBlockSize < seen.size(); ++block) {
-      if (Reason bad = Block(path, id, seen, block, oldest)) return bad;
+    uint64_t blocks = std::max((seen.size() + kBlockSize - 1) / kBlockSize, node.blocks.size());
+    for (uint32_t at = oldest; at <= p_; ++at) blocks = std::max(blocks, Data(id, at).blocks());
+    for (uint64_t block = 0; block < blocks; ++block) {
+      if (Reason bad = Block(path, id, node, block, oldest)) return bad;
     }
     return std::nullopt;
   }
@@ -155,17 +203,27 @@ class Oracle::Match {
   }
 
   // O4
-  Reason Block(const std::string& path, NodeId id, const std::string& seen, uint64_t block,
+  Reason Block(const std::string& path, NodeId id, const SeenNode& node, uint64_t block,
                uint32_t oldest) const {
     constexpr uint64_t kWords = kBlockSize / FileData::kWord;
-    uint64_t reached = 0;
+    const std::string& seen = node.bytes;
+    const BlockState state = StateOf(node, block);
+    const uint64_t begin = block * kWords;
+    const uint64_t end =
+        std::min(begin + kWords, (seen.size() + FileData::kWord - 1) / FileData::kWord);
+    uint64_t reached = begin;
+    bool mapped = false;  // like this after some operation
     for (uint32_t storage = oldest; storage <= p_; ++storage) {
-      uint64_t word = block * kWords;
-      const uint64_t end =
-          std::min((block + 1) * kWords, (seen.size() + FileData::kWord - 1) / FileData::kWord);
+      if (!Data(id, storage).MayBe(block, state)) continue;
+      mapped = true;
+      uint64_t word = begin;
       while (word < end && Word(id, seen, word, storage, oldest)) ++word;
-      if (word == end) return std::nullopt;
+      if (word >= end) return std::nullopt;
       reached = std::max(reached, word);
+    }
+    if (!mapped) {
+      return fmt::format("{}: block {} is {}, which it was after no operation since {}", path,
+                         block, NameOf(state), oldest);
     }
     return fmt::format("{}: the bytes at {} are not what they were after any operation since {}",
                        path, reached * FileData::kWord, oldest);

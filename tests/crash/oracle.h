@@ -30,9 +30,13 @@ class LegalStates {
 //     at the end of a block; it never covers what was not stored.
 //  O4 a block whose storage is new appears as a whole, with the blocks' storage after some
 //     operation between O2 and p. Only words (8 aligned bytes) that share that storage may differ:
-//     each is as it was after some operation, not older than O2, up to the one under way.
+//     each is as it was after some operation, not older than O2, up to the one under way. Whether
+//     the block is a hole, unwritten or written is what it was after that same operation; that goes
+//     for blocks behind the end of file, too.
 //  O5 times are those after some operation between O2 and p, of one moment.
-//  O6 space: what is free, and what the files seen occupy, is the whole pool; inodes likewise.
+//  O6 space: what is free, and what the files seen occupy, is the whole pool; inodes likewise. What
+//     a file occupies is its data (O4), a block for attributes where it has some, and the nodes of
+//     its tree, of which there are none where the inode has room for all extents.
 //
 // Threads: const.
 class Oracle final : public LegalStates {

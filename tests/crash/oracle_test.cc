@@ -37,6 +37,12 @@ class OracleTest : public testing::Test {
   }
   static SeenNode& File(Observation& seen) { return seen.nodes.at(2); }
 
+  // `blocks` of f are free instead of in use.
+  static void Free(Observation& seen, int64_t blocks) {
+    File(seen).attributes.blocks -= static_cast<uint64_t>(blocks * 8);
+    seen.space.blocks_free += static_cast<uint64_t>(blocks);
+  }
+
   History history_;
 };
 
@@ -187,6 +193,72 @@ TEST_F(OracleTest, UnderTheSyncOptionEachOperationIsDurableWhenItReturns) {
   EXPECT_FALSE(oracle.Judge(Showing(synced.After(1)), {1, 1}));
 }
 
+TEST_F(OracleTest, ASyncedPreallocationIsThereAndAnUnsyncedOneMayBe) {
+  Do("fallocate f 8192 8192 keep-size");
+  Do("fsync f");
+  EXPECT_EQ(Judge(After(0), {1, 1}), "legal");
+  EXPECT_EQ(Judge(After(1), {1, 1}), "legal");
+  EXPECT_EQ(Judge(After(2), {2, 2}), "legal");
+  Observation lost = After(2);
+  File(lost).blocks.resize(2);
+  Free(lost, 2);
+  EXPECT_THAT(Judge(lost, {2, 2}), HasSubstr("block 2 is a hole"));
+  Observation written = After(2);
+  File(written).blocks.at(3) = BlockState::kWritten;
+  EXPECT_THAT(Judge(written, {2, 2}), HasSubstr("block 3 is written"));
+}
+
+TEST_F(OracleTest, WhatWasPunchedAndSyncedIsFree) {
+  Do("punch f 0 4096");
+  Do("fdatasync f");
+  Observation kept = After(2);
+  File(kept).blocks.at(0) = BlockState::kUnwritten;
+  Free(kept, -1);
+  EXPECT_EQ(Judge(After(2), {2, 2}), "legal");
+  EXPECT_THAT(Judge(kept, {2, 2}), HasSubstr("block 0 is unwritten"));
+  EXPECT_THAT(Judge(kept, {2, 1}), HasSubstr("block 0 is unwritten")) << "it never was";
+  EXPECT_EQ(Judge(After(0), {2, 1}), "legal") << "the sync was still under way";
+}
+
+TEST_F(OracleTest, BytesAndStorageOfABlockAreOfOneOperation) {
+  Do("punch f 0 4096");
+  Do("fallocate f 0 4096");
+  Observation seen = After(0);
+  File(seen).blocks.at(0) = BlockState::kUnwritten;
+  EXPECT_THAT(Judge(seen, {2, 2}), HasSubstr("the bytes at 0")) << "nor is the hole filled with it";
+  File(seen).bytes.replace(0, 4096, std::string(4096, '\0'));
+  EXPECT_EQ(Judge(seen, {2, 2}), "legal");
+}
+
+TEST_F(OracleTest, ATruncationThatIsThereHasFreedItsBlocks) {
+  Do("fallocate f 8192 4096 keep-size");
+  Do("truncate f 4096");
+  Observation seen = After(2);
+  File(seen).blocks.resize(3, BlockState::kHole);
+  File(seen).blocks.at(2) = BlockState::kUnwritten;
+  Free(seen, -1);
+  EXPECT_THAT(Judge(seen, {2, 2}), HasSubstr("block 2 is unwritten"));
+}
+
+TEST_F(OracleTest, AnAllocationThatFailedMayHaveLeftAPart) {
+  EXPECT_FALSE(history_.Add(*ParseOperation("fallocate f 8192 8192"), false));
+  Do("fsync f");
+  Observation seen = After(0);
+  File(seen).attributes = After(2).nodes.at(2).attributes;
+  EXPECT_EQ(Judge(seen, {2, 2}), "legal");
+  File(seen).blocks.push_back(BlockState::kUnwritten);
+  Free(seen, -1);
+  EXPECT_EQ(Judge(seen, {2, 2}), "legal");
+  File(seen).blocks.back() = BlockState::kWritten;
+  EXPECT_NE(Judge(seen, {2, 2}), "legal");
+}
+
+TEST_F(OracleTest, BlocksOfAFileThatHoldNothingAreRefused) {
+  Observation seen = After(0);
+  Free(seen, -1);
+  EXPECT_THAT(Judge(seen, {0, 0}), HasSubstr("/f: occupies 3 blocks, not 2"));
+}
+
 TEST_F(OracleTest, LostSpaceIsRefused) {
   Observation seen = After(0);
   --seen.space.blocks_free;
@@ -201,7 +273,7 @@ TEST_F(OracleTest, TwoNamesOfOneInodeAreNotTwoInodes) {
   Observation seen = After(1);
   seen.nodes[9] = File(seen);
   seen.nodes.at(1).entries["g"] = 9;
-  seen.space.blocks_free -= 1;
+  seen.space.blocks_free -= 2;
   seen.space.inodes_free -= 1;
   EXPECT_THAT(Judge(seen, {1, 1}), HasSubstr("/g: another inode"));
 }

@@ -130,6 +130,9 @@ class WorkingVolume final : public Volume {
   Result<uint64_t> Seek(Ino ino, uint64_t offset, SeekTo to) override {
     return Do<Result<uint64_t>>([&] { return real_.Seek(ino, offset, to); });
   }
+  Result<std::vector<AllocatedRun>> Allocated(Ino ino) override {
+    return Do<Result<std::vector<AllocatedRun>>>([&] { return real_.Allocated(ino); });
+  }
   Result<uint64_t> CopyRange(Ino from, uint64_t from_offset, Ino to, uint64_t to_offset,
                              uint64_t length) override {
     return Do<Result<uint64_t>>(

@@ -160,6 +160,21 @@ TEST_F(VolumeData, SeekFindsDataAndHoles) {
   }
 }
 
+TEST_F(VolumeData, AllocatedSaysWhatAFileOccupiesBehindItsEndToo) {
+  world_.Write(file_, 2 * kBlockSize, "x");  // pending
+  world_.Write(file_, 3 * kBlockSize, "y");
+  ASSERT_TRUE(volume().Allocate(file_, AllocateMode::kAllocateKeepSize, 3 * kBlockSize,
+                                2 * kBlockSize + 1));
+  const std::vector<AllocatedRun> runs = {{2, 2, false}, {4, 2, true}};
+  EXPECT_EQ(*volume().Allocated(file_), runs);
+  ASSERT_TRUE(volume().Fsync(file_, false));
+  world_.Crash();
+  file_ = world_.Find(kRootIno, "f");
+  EXPECT_EQ(*volume().Allocated(file_), runs);
+  EXPECT_EQ(world_.Stat(file_).blocks, 4U * 8);
+  EXPECT_EQ(CodeOf(volume().Allocated(kRootIno)), ErrorCode::kIsDirectory);
+}
+
 TEST_F(VolumeData, ACopyWithinAFileEndsWhereTheFileEndedBefore) {
   world_.Write(file_, 0, std::string(100, 'x'));
   EXPECT_EQ(*volume().CopyRange(file_, 0, file_, 16384, 4096), 100U);
