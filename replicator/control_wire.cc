@@ -264,6 +264,13 @@ Frame RefusalFrame(const Error& error) {
   return Frame{FrameType::kRefused, Encode(refusal)};
 }
 
+Error ErrorOfRefusal(std::span<const std::byte> payload) {
+  if (payload.empty())
+    return Error{ErrorCode::kPeerLost, "the peer had no memory, and dropped the connection"};
+  const auto refusal = DecodeRefusal(payload);
+  return refusal ? ErrorOf(*refusal) : refusal.error();
+}
+
 Error ErrorOf(const Refusal& refusal) {
   for (const auto& [number, code] : kWireCodes)
     if (number == refusal.code) return Error{code, refusal.message};

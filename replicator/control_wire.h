@@ -162,5 +162,7 @@ Result<std::vector<RemoteWindow>> DecodeWindows(std::span<const std::byte> paylo
 // Errors on the wire: a code of ours that the other end understands whatever its version.
 Frame RefusalFrame(const Error& error);
 Error ErrorOf(const Refusal& refusal);
+// What a kRefused with this payload means to who gets it. Empty: no memory was left to say why.
+Error ErrorOfRefusal(std::span<const std::byte> payload);
 
 }  // namespace mirdax

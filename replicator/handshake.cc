@@ -31,10 +31,7 @@ Result<Mac> DecodeMac(std::span<const std::byte> payload) {
 }
 
 Status ExpectType(const Frame& frame, FrameType type) {
-  if (frame.type == FrameType::kRefused) {
-    MIRDAX_ASSIGN(const Refusal refusal, DecodeRefusal(frame.payload));
-    return Fail(ErrorOf(refusal));
-  }
+  if (frame.type == FrameType::kRefused) return Fail(ErrorOfRefusal(frame.payload));
   if (frame.type != type)
     return Fail(ErrorCode::kCorrupt, "message type {} where {} was expected",
                 static_cast<int>(frame.type), static_cast<int>(type));

@@ -316,6 +316,11 @@ std::optional<DataReply> MirrorCopy::OnData(SessionId session, std::span<const s
   try {
     return TryOnData(session, message);
   } catch (const std::bad_alloc&) {  // a message lost ends the connection
+    if (Mutated(Mutant::kLostMessageDurable)) {
+      DataHeader header;
+      std::memcpy(&header, message.data(), sizeof(header));
+      return MakeDataReply(header.sequence, DataStatus::kDurable, header.to, header.from);
+    }
     return std::nullopt;
   }
 }
@@ -387,10 +392,17 @@ Status MirrorCopy::Apply() {
   };
   if (Mutated(Mutant::kMirrorTailFirst)) MIRDAX_TRY(store_tail());
   Status status = {};
-  if (auto replayed = ReplayJournal(region_, geometry, from, end); !replayed)
-    status = Fail(std::move(replayed).error());
-  else if (!Mutated(Mutant::kMirrorTailNotStored))
-    status = store_tail();
+  try {
+    if (auto replayed = ReplayJournal(region_, geometry, from, end); !replayed)
+      status = Fail(std::move(replayed).error());
+  } catch (const std::bad_alloc&) {
+    if (Mutated(Mutant::kLostApplyFinal)) {
+      status = Fail(ErrorCode::kNoMemory, "no memory");
+    } else if (!Mutated(Mutant::kLostApplyCounts)) {
+      throw;
+    }
+  }
+  if (status && !Mutated(Mutant::kMirrorTailNotStored)) status = store_tail();
   const MutexLock state(state_mutex_);
   if (status) {
     tail_ = to;  // I6

@@ -388,7 +388,7 @@ void MirrorLink::GiveUp(Error error) {
 
 void MirrorLink::MarkFailed(Error error) {
   const MutexLock lock(mutex_);
-  if (!failure_) failure_ = std::move(error);
+  if (!failure_) failure_ = WithWords(std::move(error));
 }
 
 uint64_t MirrorLink::fill_number() const {

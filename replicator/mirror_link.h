@@ -22,6 +22,13 @@
 
 namespace mirdax {
 
+// For people, who see no code: where there are no words, its name, which is so short that it needs
+// no memory.
+inline Error WithWords(Error error) {
+  if (error.message.empty()) error.message = ErrorCodeName(error.code);
+  return error;
+}
+
 // kIo when this copy's medium refuses some of what a batch is made of.
 Status CheckReadable(const ReplicationBatch& batch, const Region& region);
 

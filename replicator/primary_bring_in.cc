@@ -220,7 +220,7 @@ Status PrimaryReplication::Impl::PutOnList(MirrorLink& link, FillRequest& reques
 void PrimaryReplication::Impl::GiveUpFill(MirrorLink& link, const Error& error) {
   if (link.state() == State::kEjected) return;
   link.MarkFailed(error);
-  Eject(link, error.message);
+  Eject(link, WithWords(error).message);
 }
 
 Status PrimaryReplication::Impl::Reattach(MirrorLink& link) {
@@ -267,7 +267,8 @@ void PrimaryReplication::Impl::Rejoin() {
     const FifoGate::Turn turn(gate_);
     if (status.error().code == ErrorCode::kStale && !ended_) (void)End(status.error());  // R6
     link->Cut();
-    if (status.error().message != before) link->SetState(State::kEjected, status.error().message);
+    const std::string why = WithWords(status.error()).message;
+    if (why != before) link->SetState(State::kEjected, why);
   }
 }
 

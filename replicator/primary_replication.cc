@@ -67,7 +67,7 @@ Status PrimaryReplication::Impl::Wait() {
   try {
     return AwaitAnswers();
   } catch (const std::bad_alloc&) {  // who has answered what is not known any more
-    ended_ = Error{ErrorCode::kNoMemory, {}};
+    ended_ = WithWords({ErrorCode::kNoMemory, {}});
   }
   gate_.Leave();
   return Fail(*ended_);

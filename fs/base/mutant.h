@@ -46,7 +46,8 @@ namespace mirdax {
   X(PreallocationForgotten, "R5", "what is preallocated is found free, and not mapped")         \
   X(PreallocationCutShort, "R5", "the block that a preallocation ends in is left out")          \
   X(TruncationKeepsBlocks, "R5", "a truncation keeps what was preallocated behind the old end") \
-  X(ZeroFreesBlocks, "R5", "a zeroed range loses its blocks")
+  X(ZeroFreesBlocks, "R5", "a zeroed range loses its blocks")                                   \
+  X(ReplayTailNotStored, "R3", "recovery does not move the tail, and replays all of it again")
 
 // Those that only clients at work at once show.
 #define MIRDAX_CLIENT_MUTANT_LIST(X)                                                        \
@@ -58,18 +59,21 @@ namespace mirdax {
   X(QuarantineEndsEarly, "R2", "freed blocks are reusable when the commit before is stable")
 
 // Those that show only when something fails: rules F1..F6 of tests/crash/fault_run.h.
-#define MIRDAX_FAULT_MUTANT_LIST(X)                                                     \
-  X(DrainErrorIgnored, "F3", "a drain that failed counts as one that succeeded")        \
-  X(FailedCommitForgotten, "F4", "the sync after one that failed succeeds")             \
-  X(HolesLeaked, "F4", "blocks reserved by a write that cannot have all stay reserved") \
-  X(InodeLeaked, "F4", "the inode of a name that could not be made stays taken")        \
-  X(OrphanForgotten, "F4", "an inode that could not be freed is not tried again")       \
-  X(SyncSaysNoMemory, "F1", "fsync fails with ENOMEM")                                  \
-  X(NoMemorySetAside, "F1", "memory is not set aside before an operation begins")       \
-  X(PoisonShown, "F6", "zeros in place of refused file data are shown")                 \
-  X(PoisonedStore, "F6", "a store that the medium refused counts as one that it took")  \
-  X(PoisonCommitted, "F6", "what was read in place of refused metadata is committed")   \
-  X(FailedFillFinal, "F5", "a mirror whose fill failed is not tried again")
+#define MIRDAX_FAULT_MUTANT_LIST(X)                                                       \
+  X(DrainErrorIgnored, "F3", "a drain that failed counts as one that succeeded")          \
+  X(FailedCommitForgotten, "F4", "the sync after one that failed succeeds")               \
+  X(HolesLeaked, "F4", "blocks reserved by a write that cannot have all stay reserved")   \
+  X(InodeLeaked, "F4", "the inode of a name that could not be made stays taken")          \
+  X(OrphanForgotten, "F4", "an inode that could not be freed is not tried again")         \
+  X(SyncSaysNoMemory, "F1", "fsync fails with ENOMEM")                                    \
+  X(NoMemorySetAside, "F1", "memory is not set aside before an operation begins")         \
+  X(PoisonShown, "F6", "zeros in place of refused file data are shown")                   \
+  X(PoisonedStore, "F6", "a store that the medium refused counts as one that it took")    \
+  X(PoisonCommitted, "F6", "what was read in place of refused metadata is committed")     \
+  X(FailedFillFinal, "F5", "a mirror whose fill failed is not tried again")               \
+  X(LostMessageDurable, "F5", "a mirror without memory for a message says it is durable") \
+  X(LostApplyCounts, "F5", "a mirror's apply that found no memory counts as done")        \
+  X(LostApplyFinal, "F5", "a mirror whose apply found no memory takes nothing any more")
 
 // Those of replication, which show in crash images of sets: X(Name, "rule", the scenario of
 // tests/crash/set_recording.h that is most likely to show it, "what is broken").

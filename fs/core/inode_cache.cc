@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "fs/core/inode_cache.h"
 
-#include <algorithm>
-
 #include "fs/base/check.h"
 
 namespace mirdax {
@@ -28,7 +26,9 @@ void InodeRef::Reset() {
 }
 
 InodeCache::InodeCache(Loader loader, size_t capacity)
-    : loader_(std::move(loader)), idle_per_shard_(std::max<size_t>(1, capacity / kShards)) {}
+    : loader_(std::move(loader)),
+      idle_per_shard_(capacity / kShards + 1),
+      shards_(MakeShards(2 * idle_per_shard_, std::make_index_sequence<kShards>())) {}
 
 InodeCache::~InodeCache() {
   {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "fs/base/mutex.h"
@@ -60,21 +61,27 @@ class InodeCache {
                                            &Inode::dirty_hook_>>;
 
   static constexpr size_t kShards = 16;
-  static constexpr size_t kBuckets = 1024;
   struct Shard {
+    explicit Shard(size_t bucket_count)
+        : buckets(bucket_count), hash(Hash::bucket_traits(buckets.data(), bucket_count)) {}
+
     Mutex mutex;
-    std::array<Hash::bucket_type, kBuckets> buckets;
-    Hash hash MIRDAX_GUARDED_BY(mutex){Hash::bucket_traits(buckets.data(), kBuckets)};
+    std::vector<Hash::bucket_type> buckets;
+    Hash hash MIRDAX_GUARDED_BY(mutex);
     Lru idle MIRDAX_GUARDED_BY(mutex);  // no references; least recently used first
   };
 
+  template <size_t... index>
+  static std::array<Shard, kShards> MakeShards(size_t buckets, std::index_sequence<index...>) {
+    return {(static_cast<void>(index), Shard(buckets))...};
+  }
   Shard& ShardOf(Ino ino) noexcept { return shards_[ino % kShards]; }
   void Acquire(Inode& inode);  // one more reference
   void Release(Inode& inode);
   void Destroy(Inode* inode) noexcept;
 
   Loader loader_;
-  size_t idle_per_shard_;
+  const size_t idle_per_shard_;
   std::array<Shard, kShards> shards_;
   Mutex dirty_mutex_;
   DirtyList dirty_ MIRDAX_GUARDED_BY(dirty_mutex_);  // each holds one reference

@@ -41,7 +41,7 @@ Result<RecoveryReport> RecoverPool(Pool& pool, PrivateStore& private_store, bool
   if (Mutated(Mutant::kReplayTailFirst)) MIRDAX_TRY(store_tail());
   MIRDAX_TRY(
       ReplayJournal(pool.region(), pool.geometry(), report.from, report.to, &report.records));
-  MIRDAX_TRY(store_tail());
+  if (!Mutated(Mutant::kReplayTailNotStored)) MIRDAX_TRY(store_tail());
   return report;
 }
 

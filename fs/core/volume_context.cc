@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "fs/base/mutant.h"
@@ -38,7 +39,8 @@ VolumeContext::VolumeContext(Pool& pool, PrivateStore& store, Clock& clock_seam,
       directory(*allocator, pool.superblock().hash_seed),
       xattrs(*allocator),
       lookups(pool.geometry().inode_count),
-      cache([this](Ino ino) { return table.Read(ino); }, kCachedInodes) {}
+      cache([this](Ino ino) { return table.Read(ino); },
+            std::min<size_t>(kCachedInodes, pool.geometry().inode_count)) {}
 
 Result<std::unique_ptr<VolumeContext>> VolumeContext::Open(Pool& pool, PrivateStore& private_store,
                                                            ReplicationSink& sink, Clock& clock,

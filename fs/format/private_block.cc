@@ -14,8 +14,9 @@ constexpr std::array<uint8_t, 16> kNil{};
 
 template <typename T>
 bool IsZero(const T& object) noexcept {
-  const auto bytes = BytesOf(object);
-  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+  static_assert(std::has_unique_object_representations_v<T>);
+  constexpr T kZero{};
+  return std::memcmp(&object, &kZero, sizeof(T)) == 0;
 }
 
 Status CheckHistory(const PrivateBlock& block) {
@@ -77,7 +78,7 @@ Status CheckPrivateBlock(const PrivateBlock& block) {
   MIRDAX_TRY(CheckHistory(block));
   for (size_t slot = 0; slot < kMaxMirrors; ++slot)
     MIRDAX_TRY(CheckMember(block.members[slot], slot));
-  if (std::any_of(block.zero.begin(), block.zero.end(), [](uint8_t byte) { return byte != 0; }))
+  if (block.zero != decltype(block.zero){})
     return Fail(ErrorCode::kInvalid, "bytes are set where there must be zeros");
   return {};
 }

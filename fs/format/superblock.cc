@@ -81,7 +81,7 @@ Result<Superblock> DecodeSuperblock(ConstBlockSpan bytes) {
                 "incompatible features {:#x} are not known to this program; use a newer mirdax",
                 sb.incompat & ~kKnownIncompat);
   if (sb.sequence == 0) return Fail(ErrorCode::kCorrupt, "superblock sequence is 0");
-  if (std::any_of(sb.zero.begin(), sb.zero.end(), [](uint8_t byte) { return byte != 0; }))
+  if (sb.zero != decltype(sb.zero){})
     return Fail(ErrorCode::kCorrupt, "superblock has bytes set where there must be zeros");
   const std::string label = LabelOf(sb);
   if (!CheckLabel(label) || std::any_of(sb.label.begin() + static_cast<ptrdiff_t>(label.size()),

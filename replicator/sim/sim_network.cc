@@ -2,6 +2,7 @@
 #include "replicator/sim/sim_network.h"
 
 #include <algorithm>
+#include <new>
 
 #include "fs/base/check.h"
 
@@ -80,19 +81,31 @@ bool SimNode::CountDelivery() {
   return true;
 }
 
+bool SimNode::Run(const std::function<void()>& daemon) {
+  try {
+    tap_ == nullptr ? daemon() : tap_->Run(daemon);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
 // A control connection: the mirror's session is called directly.
 class SimChannel final : public FrameChannel {
  public:
-  SimChannel(SimNetwork& network, SimNode& node)
-      : network_(network),
-        node_(node),
-        session_(std::make_unique<ControlSession>(*node.copy_, network.next_session_++, "sim",
-                                                  node.key_, network.random_, "direct")) {
+  SimChannel(SimNetwork& network, SimNode& node) : network_(network), node_(node) {
     node_.channels_.insert(this);
+    node_.Run([this] {
+      session_ = std::make_unique<ControlSession>(*node_.copy_, network_.next_session_++, "sim",
+                                                  node_.key_, network_.random_, "direct");
+    });
   }
   SimChannel(const SimChannel&) = delete;
   SimChannel& operator=(const SimChannel&) = delete;
-  ~SimChannel() override { node_.channels_.erase(this); }
+  ~SimChannel() override {
+    node_.channels_.erase(this);
+    Close();
+  }
 
   Status Send(const Frame& frame, Deadline) override {
     if (node_.cut_ || session_ == nullptr) return Fail(ErrorCode::kPeerLost, "cut");
@@ -106,20 +119,27 @@ class SimChannel final : public FrameChannel {
       return Fail(ErrorCode::kTimedOut, "no answer in time");
     }
     network_.clock_.Advance(network_.options_.latency_ns);
-    const Frame request = std::move(requests_.front());
-    requests_.pop_front();
+    std::vector<std::byte> bytes;
     bool hang_up = false;
-    const Frame answer = session_->Handle(request, hang_up);
-    if (hang_up) session_.reset();
-    // Through the wire's own encoding, so that it is tested too.
-    const std::vector<std::byte> bytes = EncodeFrame(answer);
+    const bool answered = node_.Run([&] {
+      const Frame request = requests_.front();
+      // Through the wire's own encoding, so that it is tested too.
+      bytes = EncodeFrame(session_->Handle(request, hang_up));
+    });
+    requests_.pop_front();
+    if (hang_up || !answered) Close();
+    if (!answered) return Fail(ErrorCode::kPeerLost, "cut");
     MIRDAX_ASSIGN(const FrameHeader header,
                   DecodeFrameHeader(std::span(bytes).first<sizeof(FrameHeader)>(), limit));
     return DecodeFrame(header, {bytes.begin() + sizeof(FrameHeader), bytes.end()});
   }
-  void Cut() noexcept override { session_.reset(); }
+  void Cut() noexcept override { Close(); }
 
  private:
+  void Close() noexcept {
+    node_.Run([this] { session_.reset(); });
+  }
+
   SimNetwork& network_;
   SimNode& node_;
   std::unique_ptr<ControlSession> session_;
@@ -205,8 +225,8 @@ class SimLink final : public DataLink {
     }
     if (!node_.CountDelivery()) return false;
     node_.log_.push_back({Delivery::Kind::kMessage, 0, batch.message});
-    const std::optional<DataReply> answer = target->Deliver(batch.message);
-    if (!answer) return false;
+    std::optional<DataReply> answer;
+    if (!node_.Run([&] { answer = target->Deliver(batch.message); }) || !answer) return false;
     if (!node_.CountDelivery()) return false;  // the answer may be lost as well
     const auto bytes = std::as_bytes(std::span(&*answer, 1));
     reply.assign(bytes.begin(), bytes.end());

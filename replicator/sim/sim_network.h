@@ -50,6 +50,8 @@ class SimTap {
   virtual void Sent() = 0;  // a message, which arrives after those writes
   // The mirror's memory is about to be stored to, which no Region sees.
   virtual void Placing(uint64_t offset, std::span<const std::byte> bytes) = 0;
+  // Runs a part of the mirror's daemon, in which memory may run out.
+  virtual void Run(const std::function<void()>& daemon) { daemon(); }
 };
 
 // One mirror's place on the network: how it is reached, and what happens to what is sent to it.
@@ -87,6 +89,8 @@ class SimNode final : public DataTargetFactory {
   friend class SimDialer;
 
   bool CountDelivery();  // false: the connection breaks here
+  // A part of the daemon. False: it had no memory, and the connection ends.
+  bool Run(const std::function<void()>& daemon);
 
   SimNetwork& network_;
   const std::string address_;

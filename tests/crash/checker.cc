@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "tests/crash/in_flight.h"
@@ -23,6 +24,7 @@ class Stopwatch {
     total += static_cast<uint64_t>(std::chrono::nanoseconds(now - last_).count());
     last_ = now;
   }
+  void Skip() { last_ = std::chrono::steady_clock::now(); }  // what another watch has timed
 
  private:
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
@@ -73,6 +75,7 @@ CheckStats& CheckStats::operator+=(const CheckStats& other) {
   refused += other.refused;
   promote_ns += other.promote_ns;
   recover_ns += other.recover_ns;
+  again_ns += other.again_ns;
   fsck_ns += other.fsck_ns;
   mount_ns += other.mount_ns;
   read_ns += other.read_ns;
@@ -96,7 +99,38 @@ Status Checker::Mount(MountedImage& image) {
   return image.Mount(std::move(sink));
 }
 
+Checker::Reason Checker::RecoverAgain(std::span<const std::byte> before, Takeover::How how) {
+  Stopwatch watch;
+  const bool logging = region_.set_logging(false);
+  region_.Begin();
+  const auto recover = [&]() -> Reason {
+    const auto mounted = MountedImage::Open(region_);
+    if (!mounted) return Words("opening it again", mounted.error());
+    if (const Status done = (*mounted)->Recover(); !done)
+      return Words("recovering it again", done.error());
+    return std::nullopt;
+  };
+  Reason bad = recover();
+  if (!bad && region_.stored()) bad = "recovering again finds something to do";
+  const std::span<const std::byte> now = region_.memory().subspan(kPrivateBlockOffset);
+  if (!bad && !std::ranges::equal(before, now.first(before.size()))) {
+    for (uint64_t at = 0; at < before.size(); at += kLineSize)
+      region_.Put(kPrivateBlockOffset + at, before.subspan(at).first<kLineSize>());
+    how.serve = false;
+    const Result<bool> promoted = takeover_ == nullptr ? true : takeover_->Run(region_, how);
+    bad = promoted ? recover() : Words("promoting it again", promoted.error());
+    if (!bad && region_.ChangedOutsidePrivate())
+      bad = "recovering all of it again gives other bytes";
+  }
+  region_.Undo();
+  region_.set_logging(logging);
+  watch.Lap(stats_.again_ns);
+  return bad;
+}
+
 Checker::Reason Checker::Recover(Moment moment, const CheckDepth& depth, Recovered* recovered) {
+  std::array<std::byte, 2 * kBlockSize> before;  // private blocks
+  std::ranges::copy(region_.memory().subspan(kPrivateBlockOffset, before.size()), before.begin());
   const Result<bool> promoted = Promote(depth.takeover, recovered);
   if (!promoted) return Words("promotion", promoted.error());
   refused_ = !*promoted;
@@ -110,6 +144,8 @@ Checker::Reason Checker::Recover(Moment moment, const CheckDepth& depth, Recover
     recovered->log_events = region_.log_size();
   }
   watch.Lap(stats_.recover_ns);
+  if (Reason bad = RecoverAgain(before, depth.takeover)) return bad;
+  watch.Skip();
   if (Reason bad = Fsck(region_, "after the recovery")) return bad;
   watch.Lap(stats_.fsck_ns);
   if (const Status done = Mount(**mounted); !done) return Words("mount", done.error());

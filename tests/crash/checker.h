@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@ struct CheckStats {
   uint64_t refused = 0;          // copies that said they were being filled
   uint64_t promote_ns = 0;       // of mirrors
   uint64_t recover_ns = 0;
+  uint64_t again_ns = 0;  // second recoveries
   uint64_t fsck_ns = 0;
   uint64_t mount_ns = 0;
   uint64_t read_ns = 0;  // of all names and bytes
@@ -39,7 +41,9 @@ struct CheckDepth {
 };
 
 // An image passes when it is recovered and mounted without an error, fsck finds nothing after the
-// recovery, every name and byte can be read, the oracle allows what is read, and, at depth, when
+// recovery, every name and byte can be read, the oracle allows what is read; when recovering once
+// more finds nothing to do, and recovering all of it once more, as if only the new tail had been
+// lost, gives the same bytes (private blocks apart); and, at depth, when
 // all of that holds again for images of crashes during recovery and mount, and recovering those of
 // the recovery gives the same bytes (private blocks apart) as recovering at once. The image of a
 // mirror is promoted first; a crash after that finds a primary.
@@ -75,6 +79,8 @@ class Checker {
   Result<bool> Promote(const Takeover::How& how, Recovered* recovered);
   Reason Recover(Moment moment, const CheckDepth& depth, Recovered* recovered);
   Status Mount(MountedImage& image);
+  // `before`: the private blocks as recovery found them.
+  Reason RecoverAgain(std::span<const std::byte> before, Takeover::How how);
   Reason NotPromoted();  // though a promotion had been reported
   Reason CrashAgain(Moment moment, const CheckDepth& depth, const std::vector<RegionEvent>& log,
                     const Recovered& first);

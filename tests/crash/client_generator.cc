@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/crash/interleaved_run.h"
+#include "tests/crash/seeds.h"
 #include "tests/crash/shapes.h"
 
 namespace mirdax::crash {
@@ -50,9 +51,9 @@ bool TakesFile(OpKind kind) {
 // A core operation as a client does it.
 struct Act {
   std::vector<Operation> lines;
-  std::string file;            // handle to sync; empty: none
-  std::string dir;             // to sync
-  std::set<std::string> uses;  // files, directories: where two of these meet, clients do
+  std::string file;               // handle to sync; empty: none
+  std::vector<std::string> dirs;  // one of which is synced
+  std::set<std::string> uses;     // files, directories: where two of these meet, clients do
 };
 
 void UseHandle(std::string& path, Act& act) {
@@ -64,7 +65,8 @@ void UseHandle(std::string& path, Act& act) {
 }
 
 Act ActOf(const CoreOperation& core) {
-  Act act{.lines = core.lines, .file = {}, .dir = core.dir, .uses = {core.dir}};
+  Act act{.lines = core.lines, .file = {}, .dirs = core.dirs, .uses = {}};
+  act.uses.insert(core.dirs.begin(), core.dirs.end());
   for (Operation& line : act.lines) {
     if (line.kind == OpKind::kCopy) UseHandle(line.other, act);  // it is the target that is synced
     if (TakesFile(line.kind)) UseHandle(line.path, act);
@@ -94,7 +96,7 @@ Operation RandomSync(const Act& act, std::mt19937_64& random) {
   const uint64_t choice = random() % 8;
   if (choice == 0) return {.kind = OpKind::kTick};
   if (choice < 5 && !act.file.empty()) return {.kind = kOfFile[choice - 1], .path = act.file};
-  return {.kind = OpKind::kFsyncDir, .path = act.dir};
+  return {.kind = OpKind::kFsyncDir, .path = act.dirs[random() % act.dirs.size()]};
 }
 
 class Builder {
@@ -160,7 +162,7 @@ bool Meet(const Act& a, const Act& b) {
 std::vector<GeneratedWorkload> ClientPairs(const std::string& shape, uint64_t schedules,
                                            uint64_t seed) {
   const Builder builder(shape);
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(SeedOf(seed, shape));
   std::vector<GeneratedWorkload> result;
   const std::vector<Act>& acts = Acts();
   for (size_t i = 0; i < acts.size(); ++i) {
@@ -182,7 +184,7 @@ std::vector<GeneratedWorkload> SampleClients(const std::string& shape, unsigned 
                                              unsigned most_operations, uint64_t count,
                                              uint64_t seed) {
   const Builder builder(shape);
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(SeedOf(seed, shape));
   const auto any = [&random]() -> const Act& { return Acts()[random() % Acts().size()]; };
   std::vector<GeneratedWorkload> result;
   while (result.size() < count) {

@@ -121,12 +121,12 @@ std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
       region.Undo();
       continue;
     }
-    SetCurrentCase(&run.workload, point, number);
     CheckDepth depth{.unmount = Every(run.options.unmount_every, hash),
                      .seed = run.options.seed,
                      .takeover = {.serve = Every(run.options.serve_every, hash / 3),
                                   .may_refuse = at.may_refuse}};
     if (Every(run.options.recovery_every, hash)) depth.recovery = run.options.recovery_subsets;
+    CurrentCase::SetImage(point, number, depth);
     stats_.replay_ns += Now() - begun;
     std::optional<std::string> bad = run.checker.Check(at.moment, depth);
     begun = Now();
@@ -153,7 +153,6 @@ std::optional<Failure> Explorer::ExplorePoint(Run& run, uint64_t point) {
 std::optional<Failure> Explorer::Explore(const Workload& workload, const ExploreOptions& options) {
   const uint64_t begun = Now();
   ++stats_.workloads;
-  SetCurrentCase(&workload, 0, 0);
   if (workload.clients() != 0) {
     const Result<InterleavedRun> run = RecordClients(pool_, workload);
     stats_.record_ns += Now() - begun;
@@ -222,7 +221,7 @@ std::optional<Failure> Explorer::ExploreCopy(const Workload& workload, const Cop
     failure = ExplorePoint(run, point);
   }
   copy.region.Undo();
-  SetCurrentCase(nullptr, 0, 0);
+  CurrentCase::LeaveImages();
   return failure;
 }
 

@@ -2,9 +2,15 @@
 // The machinery as a whole: it accepts what is right, and finds what is broken.
 #include "tests/crash/explorer.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <iterator>
+#include <set>
+
 #include "fs/base/mutant.h"
+#include "tests/crash/client_generator.h"
 #include "tests/crash/generator.h"
 #include "tests/crash/repeat.h"
 
@@ -20,6 +26,9 @@ class ExplorerTest : public testing::Test {
     MIRDAX_CHECK(pool.has_value());
     pool_ = std::move(*pool);
   }
+#ifdef MIRDAX_MUTANTS
+  ~ExplorerTest() override { internal::active_mutant = Mutant::kNone; }
+#endif
   std::string Explore(const Workload& workload, const Recording* recording = nullptr,
                       ExploreOptions options = {}) {
     Explorer explorer(*pool_, distinct_, stats_, nullptr);
@@ -127,7 +136,46 @@ TEST_F(ExplorerTest, AFailureIsRepeatedByItsPointAndSubset) {
   EXPECT_EQ(stats_.check.images, before + 1);
 }
 
+TEST_F(ExplorerTest, ARecoveryThatGivesOtherBytesTheSecondTimeIsFound) {
+  const Workload workload = Lines("create A/n 0600\nfsyncdir A\n");
+  const auto recording = Record(*pool_, workload);
+  ASSERT_TRUE(recording);
+  ExploreOptions last;
+  last.point = recording->Points().size() - 1;
+  last.recovery_every = last.unmount_every = 0;
+  // At its n-th drain, whoever recovers also stores to a block that nobody uses.
+  uint64_t drains = 0;
+  const auto with_stray = [&](uint64_t at) {
+    drains = 0;
+    ImageRegion& region = pool_->region();
+    region.FailDrainsIf([&drains, &region, at] {
+      if (++drains == at) region.Store64(region.size() - kBlockSize, 1);
+      return false;
+    });
+    const std::string reason = Explore(workload, &*recording, last);
+    region.FailDrainsIf(nullptr);
+    return reason;
+  };
+  ASSERT_EQ(with_stray(0), "no violation");
+  const uint64_t all = drains;
+  uint64_t found = 0;
+  for (uint64_t at = 1; at <= all; ++at) {
+    const std::string reason = with_stray(at);
+    if (reason == "no violation") continue;
+    EXPECT_EQ(reason, "recovering all of it again gives other bytes");
+    ++found;
+  }
+  EXPECT_GT(found, 0U);
+  EXPECT_LT(found, all);
+}
+
 #ifdef MIRDAX_MUTANTS
+TEST_F(ExplorerTest, ARecoveryThatLeavesSomethingToDoIsFound) {
+  internal::active_mutant = Mutant::kReplayTailNotStored;
+  EXPECT_EQ(Explore(Lines("create A/n 0600\nfsyncdir A\n")),
+            "recovering again finds something to do");
+}
+
 TEST_F(ExplorerTest, AFailureOfACrashDuringRecoveryIsRepeatedWithThatCrash) {
   internal::active_mutant = Mutant::kReplayTailFirst;
   const Workload workload = Lines("create A/n 0600\nfsyncdir A\n");
@@ -204,6 +252,35 @@ TEST(Generator, EveryCoreOperationIsPossibleOnAFreshShape) {
     core.insert(PrintOperation(operation));
   }
   EXPECT_EQ(first.size(), core.size());
+}
+
+std::set<std::string> Printed(const std::vector<GeneratedWorkload>& generated) {
+  std::set<std::string> all;
+  for (const auto& each : generated) {
+    Workload workload = each.workload;
+    workload.shape = "plain";
+    all.insert(PrintWorkload(workload));
+  }
+  return all;
+}
+
+TEST(Generator, ARenameAcrossDirectoriesIsFollowedByASyncOfEither) {
+  const std::set<std::string> all = Printed(Systematic("plain", 1));
+  for (const char* dir : {"A", "B"})
+    EXPECT_TRUE(
+        all.contains(PrintWorkload(Lines(fmt::format("rename A/f B/r\nfsyncdir {}\n", dir)))))
+        << dir;
+}
+
+TEST(Generator, SamplesOfTwoShapesAreNotTheSame) {
+  const auto plain = Printed(Sample("plain", 3, 50, 7));
+  EXPECT_EQ(plain, Printed(Sample("plain", 3, 50, 7))) << "but one seed gives one sample";
+  const auto full = Printed(Sample("full", 3, 50, 7));
+  std::vector<std::string> both;
+  std::ranges::set_intersection(plain, full, std::back_inserter(both));
+  EXPECT_LT(both.size(), 5U);
+  EXPECT_NE(Printed(SampleClients("plain", 2, 2, 50, 7)),
+            Printed(SampleClients("full", 2, 2, 50, 7)));
 }
 
 }  // namespace

@@ -57,6 +57,7 @@ struct FaultRun::Attempt {
   std::vector<uint64_t> chances;                                // by operation
   std::map<NodeId, std::shared_ptr<const FileData>> untrimmed;  // as they were before
   size_t next = 0;                                              // index of an operation
+  bool returns = false;                                         // lost mirrors are looked after
   bool returning = false;                                       // a mirror is being filled
   Status meanwhile = {};  // of the operations in the middle of that
 };

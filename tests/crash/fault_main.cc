@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // fault_loops: see docs/TESTING.md, "Fault loops".
 #include <fmt/format.h>
-#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -20,8 +18,6 @@
 
 namespace mirdax::crash {
 namespace {
-
-constexpr uint64_t kDeadlineSeconds = 30;  // of one run: after that it hangs
 
 struct Arguments {
   std::vector<std::string> run;
@@ -37,6 +33,7 @@ struct Arguments {
   unsigned jobs = 1;
   uint64_t at_least = 0;
   uint64_t most_failures = 20;
+  double deadline = 30;  // seconds
 };
 
 struct FaultStats {
@@ -46,18 +43,13 @@ struct FaultStats {
 };
 using StatsByKind = std::array<FaultStats, std::size(kFaultKinds)>;
 
-uint64_t SecondsNow() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
-                                   std::chrono::steady_clock::now().time_since_epoch())
-                                   .count());
-}
-
 Result<std::vector<Task>> TasksOf(const Arguments& arguments) {
   std::vector<Task> tasks;
   for (const std::string& name : arguments.run) MIRDAX_TRY(ReadTasks(name, tasks));
   if (arguments.systematic == 0) return tasks;
+  MIRDAX_TRY(CheckAsked(arguments.shape));
   for (const Shape& shape : Shapes()) {
-    if (arguments.shape != "all" && arguments.shape != shape.name) continue;
+    if (!Asked(arguments.shape, shape)) continue;
     for (auto& each : Systematic(shape.name, arguments.systematic))
       tasks.push_back({std::move(each), {}});
   }
@@ -68,17 +60,14 @@ Result<std::vector<Task>> TasksOf(const Arguments& arguments) {
 class Work {
  public:
   Work(const Arguments& arguments, const std::vector<Task>& tasks)
-      : arguments_(arguments), tasks_(tasks), workers_(arguments.jobs) {}
+      : arguments_(arguments),
+        tasks_(tasks),
+        watch_(std::chrono::milliseconds(static_cast<int64_t>(arguments.deadline * 1000))) {}
 
   void Run() {
     std::vector<std::thread> threads;
-    for (Worker& worker : workers_) {
-      threads.emplace_back([this, &worker] { Loop(worker); });
-    }
-    std::thread watch([this, &threads] { Watch(threads); });
+    for (unsigned i = 0; i < arguments_.jobs; ++i) threads.emplace_back([this] { Loop(); });
     for (std::thread& thread : threads) thread.join();
-    done_ = true;
-    watch.join();
   }
   uint64_t failures() const { return failures_.load(); }
   const StatsByKind& stats() const { return stats_; }
@@ -90,22 +79,6 @@ class Work {
   uint64_t images() const { return images_; }
 
  private:
-  struct Worker {
-    std::atomic<uint64_t> begun{0};  // second in which the run under way began; 0: none
-  };
-
-  void Watch(std::vector<std::thread>& threads) {
-    while (!done_) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(200));
-      for (size_t i = 0; i < workers_.size(); ++i) {
-        const uint64_t begun = workers_[i].begun;
-        if (begun == 0 || SecondsNow() - begun <= kDeadlineSeconds) continue;
-        fmt::print(stderr, "no end after {} s\n", kDeadlineSeconds);
-        pthread_kill(threads[i].native_handle(), SIGABRT);  // says which case it is
-      }
-    }
-  }
-
   // A volume, and its mirrors where there are some.
   struct Volumes {
     std::unique_ptr<ShapedPool> alone;
@@ -125,7 +98,8 @@ class Work {
     }
   };
 
-  void Loop(Worker& worker) {
+  void Loop() {
+    const HangWatch::Watched watched(watch_);
     std::map<std::string, Volumes> volumes;
     ExploreStats explored;
     StatsByKind stats{};
@@ -143,7 +117,7 @@ class Work {
       }
       FaultRun run = mine.Run(explored, arguments_.returns);
       for (const FaultKind kind : arguments_.kinds)
-        LoopOver(run, task, next, kind, stats[static_cast<size_t>(kind)], worker);
+        LoopOver(run, task, next, kind, stats[static_cast<size_t>(kind)]);
     }
     MutexLock lock(mutex_);
     for (size_t i = 0; i < stats.size(); ++i) {
@@ -155,14 +129,16 @@ class Work {
   }
 
   // The fault strikes at the first chance, at the second, and so on until it strikes no more.
-  void LoopOver(FaultRun& run, const Task& task, size_t number, FaultKind kind, FaultStats& stats,
-                Worker& worker) {
+  void LoopOver(FaultRun& run, const Task& task, size_t number, FaultKind kind, FaultStats& stats) {
     const Workload& workload = task.generated.workload;
     if (arguments_.at != 0) {
-      Once(run, task, {kind, arguments_.at, arguments_.lasting}, stats, worker);
+      Once(run, task, {kind, arguments_.at, arguments_.lasting}, stats);
       return;
     }
-    const Result<std::vector<uint64_t>> chances = run.CountChances(workload, kind);
+    const Result<std::vector<uint64_t>> chances = [&] {
+      const CurrentCase current = At(task, {kind, 0, false});
+      return run.CountChances(workload, kind);
+    }();
     if (!chances) {
       Report(task, {kind, 0, false}, {.violation = chances.error().message});
       return;
@@ -175,7 +151,7 @@ class Work {
         if (failures_.load() >= arguments_.most_failures) return;
         const bool last = at > chances->back();
         if (!last && (at + number) % arguments_.every != 0) continue;
-        const bool struck = Once(run, task, {kind, at, lasting}, stats, worker);
+        const bool struck = Once(run, task, {kind, at, lasting}, stats);
         if (struck == last)
           Report(task, {kind, at, lasting}, {.violation = "its chances were counted wrong"});
         if (last) break;
@@ -183,14 +159,9 @@ class Work {
     }
   }
 
-  bool Once(FaultRun& run, const Task& task, const FaultPlan& plan, FaultStats& stats,
-            Worker& worker) {
-    const std::string words = Command(task, plan);
-    SetCurrentFault(&words);
-    worker.begun = SecondsNow();
+  bool Once(FaultRun& run, const Task& task, const FaultPlan& plan, FaultStats& stats) {
+    const CurrentCase current = At(task, plan);
     const FaultOutcome outcome = run.Run(task.generated.workload, plan);
-    worker.begun = 0;
-    SetCurrentFault(nullptr);
     if (outcome.strikes != 0) {
       ++stats.runs;
       stats.failed += outcome.failed ? 1 : 0;
@@ -198,6 +169,22 @@ class Work {
     }
     if (!outcome.violation.empty()) Report(task, plan, outcome);
     return outcome.strikes != 0;
+  }
+
+  // While what is returned lives. `task` outlives it.
+  CurrentCase At(const Task& task, const FaultPlan& plan) const {
+    const auto died = [this, &task, plan](const CurrentImage*) {
+      Task copy = task;
+      const std::string text = PrintWorkload(task.generated.workload);
+      if (!arguments_.save.empty()) {
+        std::filesystem::create_directories(arguments_.save);
+        copy.file = arguments_.save + "/died.txt";
+        std::ofstream(copy.file) << text;
+      }
+      fmt::print(stderr, "with fault {} of\n{}repeat: {}\n", PrintFault(plan), text,
+                 Command(copy, plan));
+    };
+    return {died, CurrentCase::Deadline::kForAll};
   }
 
   std::string Command(const Task& task, const FaultPlan& plan) const {
@@ -233,10 +220,9 @@ class Work {
 
   const Arguments& arguments_;
   const std::vector<Task>& tasks_;
-  std::vector<Worker> workers_;
+  HangWatch watch_;
   std::atomic<size_t> next_{0};
   std::atomic<uint64_t> failures_{0};
-  std::atomic<bool> done_{false};
   Mutex mutex_;
   uint64_t saved_ MIRDAX_GUARDED_BY(mutex_) = 0;
   StatsByKind stats_{};  // complete when Run() has returned
@@ -251,7 +237,7 @@ int Main(const Arguments& arguments) {
     return 2;
   }
   spdlog::set_level(spdlog::level::off);  // the product's log is full of what is wanted here
-  ReportCaseOnAbort();
+  CurrentCase::ReportOnAbort();
   const auto begun = std::chrono::steady_clock::now();
   Work work(arguments, *tasks);
   work.Run();
@@ -292,11 +278,10 @@ int main(int argc, char** argv) {
   app.add_option("--mirrors", arguments.mirrors, "with so many mirrors (0)")
       ->check(CLI::Range(0, 4));
   app.add_flag("--returns", arguments.returns,
-               "the last mirror is lost at the begin, and comes back")
-      ->needs("--mirrors");
+               "the last mirror is lost at the begin, and comes back");
   app.add_option("--fault", names,
                  "only these: memory, space, drain, poison; with mirrors also push, answer, cut, "
-                 "request, hang-up, refusal, mirror-drain, mirror-poison");
+                 "request, hang-up, refusal, mirror-drain, mirror-poison, mirror-memory");
   app.add_option("--at", arguments.at, "only at this chance");
   app.add_flag("--lasting", arguments.lasting, "... and from then on");
   app.add_option("--every", arguments.every, "only every n-th instance (1)")
@@ -304,8 +289,15 @@ int main(int argc, char** argv) {
   app.add_option("--at-least", arguments.at_least, "fail when there are fewer instances");
   app.add_option("--save", arguments.save, "folder for workloads that fail, and their pools");
   app.add_option("--jobs", arguments.jobs, "threads (1)")->check(CLI::Range(1, 64));
+  app.add_option("--deadline", arguments.deadline,
+                 "seconds for one fault, or it hangs: the process ends, and says which (30)");
   app.add_option("--failures", arguments.most_failures, "stop after so many (20)");
   CLI11_PARSE(app, argc, argv);
+  if (arguments.returns && arguments.mirrors == 0) {
+    fmt::print(stderr,
+               "fault_loops: --returns is about mirrors: say how many, as in --mirrors 2\n");
+    return 2;
+  }
   for (const std::string& name : names) {
     const auto kind = mirdax::crash::FindFault(name);
     if (!kind) {

@@ -12,14 +12,13 @@
 
 namespace {
 
-using mirdax::crash::FaultKind;
 using mirdax::crash::Faults;
 
 void* TryAllocate(std::size_t size, std::size_t alignment) noexcept {
   if (size == 0) size = 1;
   Faults* const faults = Faults::current();
   const bool was_out = faults != nullptr && faults->out_of_memory();
-  const bool strikes = faults != nullptr && faults->Strikes(FaultKind::kMemory);
+  const bool strikes = faults != nullptr && faults->Strikes(Faults::memory_kind());
   if (strikes && !was_out) return nullptr;
   void* const memory =
       alignment <= alignof(std::max_align_t)
@@ -38,6 +37,8 @@ void* TryAllocate(std::size_t size, std::size_t alignment) noexcept {
 void* Allocate(std::size_t size, std::size_t alignment) {
   for (;;) {
     if (void* const memory = TryAllocate(size, alignment)) return memory;
+    // What this thread has set aside is the primary's (memory_reserve.h), which runs in it, too.
+    if (Faults::in_mirror()) throw std::bad_alloc();
     const std::new_handler handler = std::get_new_handler();
     if (handler == nullptr) throw std::bad_alloc();
     handler();

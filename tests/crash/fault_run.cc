@@ -8,6 +8,7 @@
 #include "tests/crash/fault_attempt.h"
 #include "tests/crash/faulty_dialer.h"
 #include "tests/crash/observation.h"
+#include "tests/crash/seeds.h"
 #include "tools/fsck/check.h"
 
 namespace mirdax::crash {
@@ -27,7 +28,12 @@ Status FaultRun::Try(Attempt& attempt) {
   State state;
   ShapedPool::Connect connect;
   if (set_ != nullptr) {
-    attempt.replicas.emplace(set_->mirrors(), ReplicaOptions{.inline_limit = 256});
+    ReplicaOptions options{.inline_limit = 256};
+    // So that it allocates.
+    if (attempt.faults.plan().kind == FaultKind::kMirrorMemory)
+      options.apply = ApplyMoment::kAfterEachBatch;
+    attempt.replicas.emplace(set_->mirrors(), options);
+    attempt.replicas->set_faults(&attempt.faults);
     MIRDAX_TRY(attempt.replicas->Serve());
     connect = [&](MountedImage& primary) { return Connect(attempt, primary); };
   }
@@ -38,12 +44,12 @@ Status FaultRun::Try(Attempt& attempt) {
               attempt.always_synced ? History::Synced::kEverything : History::Synced::kNothing);
   attempt.volume.emplace(attempt.mounted->volume(), attempt.faults);
   attempt.executor.emplace(*attempt.volume);
+  attempt.returns = returns_;
   if (returns_) {
     MIRDAX_TRY(Restart(attempt, set_->mirrors().size() - 1));
     attempt.replicas->set_between_slices([this, &attempt] { BetweenSlices(attempt); });
     // Some workloads run in the middle of the fill.
-    if (std::hash<std::string>{}(PrintWorkload(attempt.workload)) % 2 == 0)
-      MIRDAX_TRY(Return(attempt));
+    if (SeedOf(0, PrintWorkload(attempt.workload)) % 2 == 0) MIRDAX_TRY(Return(attempt));
   }
   while (attempt.next < attempt.workload.operations.size()) {
     MIRDAX_TRY(DoNext(attempt));
@@ -78,7 +84,7 @@ Status FaultRun::DoNext(Attempt& attempt) {
 
 // What happens meanwhile, besides operations, counts as the last operation's.
 Status FaultRun::Return(Attempt& attempt) {
-  if (!returns_) return {};
+  if (!attempt.returns) return {};
   const bool struck_before = attempt.faults.strikes() != 0;
   attempt.returning = true;
   {
@@ -104,7 +110,7 @@ void FaultRun::BetweenSlices(Attempt& attempt) {
 
 // F5
 Status FaultRun::CheckReturned(const Attempt& attempt) const {
-  if (!returns_ || attempt.outcome.stopped || attempt.poisoned()) return {};
+  if (!attempt.returns || attempt.outcome.stopped || attempt.poisoned()) return {};
   for (size_t i = 0; i < set_->mirrors().size(); ++i) {
     if (const std::string why = attempt.replication->WhyOut(i); !why.empty())
       return Fail(ErrorCode::kCorrupt, "mirror {} does not come back: {}", i, why);
@@ -127,6 +133,10 @@ Status FaultRun::CheckMirrors(Attempt& attempt) {
     ImageRegion& region = *set_->mirrors()[i];
     MIRDAX_ASSIGN(const auto store, PrivateStore::Open(region));
     const bool listed = ListsInSync(list, store->Get());
+    const MirrorStatus status = attempt.replication->StatusOf(i);
+    if (status.state == "in-sync" ? !listed : status.reason.empty())
+      return Fail(ErrorCode::kCorrupt, "mirror {}, {} the list, is {} after operation {}: '{}'", i,
+                  listed ? "on" : "off", status.state, now, status.reason);
     Checker checker(region, oracle, stats_.check, &takeover);
     const Moment moment{now, listed ? now : 0};
     CheckDepth depth;
@@ -149,6 +159,8 @@ Status FaultRun::Recover(Attempt& attempt) {
     for (const auto& trap : attempt.traps) trap->Cure();
     for (size_t i = 0; i < set_->mirrors().size(); ++i) MIRDAX_TRY(Restart(attempt, i));
   }
+  // Its daemon lives, and does as before.
+  if (kind == FaultKind::kMirrorMemory) attempt.returns = true;
   std::vector<Operation> operations;
   const History& history = attempt.recording.history;
   State last = history.After(history.size());

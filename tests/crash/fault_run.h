@@ -45,7 +45,10 @@ struct FaultOutcome {
 //     operation that was struck has returned, and at the end, each mirror can be promoted, and has
 //     what the oracle allows: if the primary still lists it in sync, all that was acknowledged.
 //
-//     A mirror that returns is in sync again once the fault is gone, unless the filesystem stopped.
+//     One that is not listed was given up for a reason that the primary tells.
+//
+//     A mirror that returns is in sync again once the fault is gone, unless the filesystem stopped;
+//     one whose daemon ran out of memory always returns, to the same daemon.
 //
 //  F6 where the medium refuses a page: from then on an operation may fail with EIO, and the
 //     filesystem stop where it may have been metadata; but nothing that is shown, and nothing that

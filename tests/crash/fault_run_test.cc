@@ -131,6 +131,41 @@ TEST_F(FaultRunTest, AnUnlinkedFileThatCouldNotBeFreedIsFreedAtTheNextTick) {
   EXPECT_EQ(Loop(Lines("open B/g @o\nunlink B/g\nclose @o\n"), FaultKind::kMemory), "no violation");
 }
 
+// With two mirrors, each lasting or single fault in turn; the first violation.
+std::string LoopWithMirrors(const Workload& workload, FaultKind kind, bool returns,
+                            uint64_t& strikes) {
+  auto set = MirroredPool::Build(*FindShape(workload.shape), 2);
+  MIRDAX_CHECK(set.has_value());
+  ExploreStats stats;
+  FaultRun run(**set, stats, returns);
+  const auto chances = run.CountChances(workload, kind);
+  MIRDAX_CHECK(chances.has_value());
+  for (const bool lasting : {false, true}) {
+    for (uint64_t at = 1; at <= chances->back(); ++at) {
+      const FaultOutcome outcome = run.Run(workload, {kind, at, lasting});
+      strikes += outcome.strikes;
+      if (!outcome.violation.empty())
+        return PrintFault({kind, at, lasting}) + ": " + outcome.violation;
+    }
+  }
+  return "no violation";
+}
+
+TEST_F(FaultRunTest, AMirrorWithoutMemoryIsLostAndComesBackToTheSameDaemon) {
+  uint64_t strikes = 0;
+  EXPECT_EQ(
+      LoopWithMirrors(Lines("append f 100 0\nfsync f\n"), FaultKind::kMirrorMemory, false, strikes),
+      "no violation");
+  EXPECT_GT(strikes, 10U);
+}
+
+TEST_F(FaultRunTest, AMirrorGivenUpForWantOfThePrimarysMemoryIsNotWithoutAReason) {
+  uint64_t strikes = 0;
+  EXPECT_EQ(LoopWithMirrors(Lines("chmod f 0600\n"), FaultKind::kMemory, true, strikes),
+            "no violation");
+  EXPECT_GT(strikes, 10U);
+}
+
 TEST_F(FaultRunTest, AMediumThatRefusesFileDataStopsNothing) {
   const Workload workload = Lines("write A/f 4000 3000 1\nmmap-store f 100 50 1\n");
   const uint64_t chances = Chances(workload, FaultKind::kPoison);
@@ -173,6 +208,17 @@ class FaultMutantTest : public FaultRunTest {
 TEST_F(FaultMutantTest, ALeakIsSeen) {
   EXPECT_THAT(LoopOf(Mutant::kInodeLeaked, "create A/d/n 0600\n", FaultKind::kSpace),
               HasSubstr("free"));
+}
+
+TEST_F(FaultMutantTest, AMirrorThatCountsWhatItHadNoMemoryForIsSeen) {
+  const Workload workload = Lines("append f 100 0\nfsync f\n");
+  for (const Mutant mutant :
+       {Mutant::kLostMessageDurable, Mutant::kLostApplyCounts, Mutant::kLostApplyFinal}) {
+    internal::active_mutant = mutant;
+    uint64_t strikes = 0;
+    EXPECT_NE(LoopWithMirrors(workload, FaultKind::kMirrorMemory, false, strikes), "no violation");
+    internal::active_mutant = Mutant::kNone;
+  }
 }
 
 TEST_F(FaultMutantTest, AViolationComesWithThePoolAsItWasThen) {

@@ -7,6 +7,7 @@ namespace mirdax::crash {
 namespace {
 
 thread_local Faults* at_work = nullptr;
+thread_local bool mirror_at_work = false;
 
 }  // namespace
 
@@ -36,6 +37,8 @@ std::string_view FaultName(FaultKind kind) noexcept {
       return "mirror-drain";
     case FaultKind::kMirrorPoison:
       return "mirror-poison";
+    case FaultKind::kMirrorMemory:
+      return "mirror-memory";
   }
   return "unknown";
 }
@@ -62,6 +65,17 @@ Faults* Faults::current() noexcept { return at_work; }
 
 Faults::Aside::Aside() noexcept : before_(at_work) { at_work = nullptr; }
 Faults::Aside::~Aside() { at_work = before_; }
+
+bool Faults::in_mirror() noexcept { return mirror_at_work && at_work != nullptr; }
+
+Faults::Mirror::Mirror(Faults* faults) noexcept : before_(at_work), was_mirror_(mirror_at_work) {
+  at_work = faults;
+  mirror_at_work = true;
+}
+Faults::Mirror::~Mirror() {
+  at_work = before_;
+  mirror_at_work = was_mirror_;
+}
 
 Faults::Work::Work(Faults& faults, bool busy) noexcept : faults_(faults), before_(faults.at_work_) {
   Set(busy);

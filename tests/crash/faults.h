@@ -25,11 +25,13 @@ enum class FaultKind : uint8_t {
   kRefusal,       // a control message is answered with an error
   kMirrorDrain,   // a drain of a mirror's region fails
   kMirrorPoison,  // a mirror's medium refuses a page
+  kMirrorMemory,  // operator new finds no memory in a mirror's daemon
 };
 inline constexpr FaultKind kFaultKinds[] = {
-    FaultKind::kMemory, FaultKind::kSpace,   FaultKind::kDrain,       FaultKind::kPoison,
-    FaultKind::kPush,   FaultKind::kAnswer,  FaultKind::kCut,         FaultKind::kRequest,
-    FaultKind::kHangUp, FaultKind::kRefusal, FaultKind::kMirrorDrain, FaultKind::kMirrorPoison};
+    FaultKind::kMemory,      FaultKind::kSpace,   FaultKind::kDrain,       FaultKind::kPoison,
+    FaultKind::kPush,        FaultKind::kAnswer,  FaultKind::kCut,         FaultKind::kRequest,
+    FaultKind::kHangUp,      FaultKind::kRefusal, FaultKind::kMirrorDrain, FaultKind::kMirrorPoison,
+    FaultKind::kMirrorMemory};
 // Whether it strikes on the way to a mirror, or in it: then no operation may fail.
 constexpr bool IsOfMirrors(FaultKind kind) noexcept { return kind >= FaultKind::kPush; }
 std::string_view FaultName(FaultKind kind) noexcept;  // "memory"
@@ -62,8 +64,9 @@ class Faults {
   const FaultPlan& plan() const noexcept { return plan_; }
   uint64_t chances() const noexcept { return chances_; }
   uint64_t strikes() const noexcept { return strikes_; }
+  // Of those who ask, the primary or the mirrors.
   bool out_of_memory() const noexcept {
-    return plan_.kind == FaultKind::kMemory && plan_.lasting && strikes_ != 0 && !lifted_;
+    return plan_.kind == memory_kind() && plan_.lasting && strikes_ != 0 && !lifted_;
   }
 
   // While one lives, the product is at work; inside a callback of its caller, it is not.
@@ -94,8 +97,28 @@ class Faults {
     Faults* const before_;
   };
 
+  // While one lives, what is at work is not the primary but a mirror's daemon, whose memory is its
+  // own. `faults` null: as Aside.
+  class Mirror {
+   public:
+    explicit Mirror(Faults* faults) noexcept;
+    ~Mirror();
+    Mirror(const Mirror&) = delete;
+    Mirror& operator=(const Mirror&) = delete;
+
+   private:
+    Faults* const before_;
+    const bool was_mirror_;
+  };
+
   // Of this thread, while the product is at work; else null. For operator new.
   static Faults* current() noexcept;
+  // Whether it is a mirror's daemon that is at work.
+  static bool in_mirror() noexcept;
+  // The fault that an allocation is a chance of.
+  static FaultKind memory_kind() noexcept {
+    return in_mirror() ? FaultKind::kMirrorMemory : FaultKind::kMemory;
+  }
   // Bytes given back since memory ran out, which may be given out again.
   uint64_t memory_left = 0;
 

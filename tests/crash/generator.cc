@@ -4,12 +4,13 @@
 #include <random>
 
 #include "tests/crash/model.h"
+#include "tests/crash/seeds.h"
 #include "tests/crash/shapes.h"
 
 namespace mirdax::crash {
 namespace {
 
-// FILE | DIRECTORY | lines, separated by ';'. Tags are given later.
+// FILE | DIRECTORY,... | lines, separated by ';'. Tags are given later.
 constexpr const char* kCore[] = {
     "A/n|A|create A/n 0640",
     "B/n|B|create B/n 0600",
@@ -29,16 +30,16 @@ constexpr const char* kCore[] = {
     "|B|rmdir B/e",
     "|A|rmdir A/d",
     "A/r|A|rename A/f A/r",
-    "B/r|B|rename A/f B/r",
-    "B/g|B|rename A/f B/g",
-    "f|/|rename B/g f",
-    "|A|rename B/e A/r",
-    "|B|rename A/d B/e",
-    "A/d/f|A/d|rename A/f A/d/f",
-    "B/g|A|rename A/f B/g exchange",
-    "A/d|B|rename A/d B/g exchange",
-    "|A|rename A/d B/e exchange",
-    "B/r|B|rename A/f B/r noreplace",
+    "B/r|B,A|rename A/f B/r",
+    "B/g|B,A|rename A/f B/g",
+    "f|/,B|rename B/g f",
+    "|A,B|rename B/e A/r",
+    "|B,A|rename A/d B/e",
+    "A/d/f|A/d,A|rename A/f A/d/f",
+    "B/g|A,B|rename A/f B/g exchange",
+    "A/d|B,A|rename A/d B/g exchange",
+    "|A,B|rename A/d B/e exchange",
+    "B/r|B,A|rename A/f B/r noreplace",
     "A/f|A|write A/f 0 100 0",
     "A/f|A|write A/f 4000 300 0",
     "A/f|A|write A/f 4096 4096 0",
@@ -104,7 +105,8 @@ std::vector<std::vector<Operation>> SyncsAfter(const CoreOperation& core) {
       syncs.push_back({{.kind = kind, .path = core.file}});
     }
   }
-  syncs.push_back({{.kind = OpKind::kFsyncDir, .path = core.dir}});
+  for (const std::string& dir : core.dirs)
+    syncs.push_back({{.kind = OpKind::kFsyncDir, .path = dir}});
   syncs.push_back({{.kind = OpKind::kTick}});
   return syncs;
 }
@@ -157,7 +159,7 @@ const std::vector<CoreOperation>& CoreOperations() {
     std::vector<CoreOperation> result;
     for (const char* text : kCore) {
       const std::vector<std::string> fields = Split(text, '|');
-      CoreOperation core{.lines = {}, .file = fields[0], .dir = fields[1]};
+      CoreOperation core{.lines = {}, .file = fields[0], .dirs = Split(fields[1], ',')};
       for (const std::string& line : Split(fields[2], ';')) {
         Result<Operation> operation = ParseOperation(line);
         MIRDAX_CHECK(operation.has_value());
@@ -200,7 +202,7 @@ std::vector<GeneratedWorkload> Systematic(const std::string& shape, unsigned len
 std::vector<GeneratedWorkload> Sample(const std::string& shape, unsigned length, uint64_t count,
                                       uint64_t seed) {
   const Builder builder(shape);
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(SeedOf(seed, shape));
   std::vector<GeneratedWorkload> result;
   while (result.size() < count) {
     std::vector<std::vector<Operation>> chosen;

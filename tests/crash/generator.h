@@ -14,7 +14,8 @@ namespace mirdax::crash {
 struct CoreOperation {
   std::vector<Operation> lines;
   std::string file;  // what it changes, for a sync of that file; empty: no file
-  std::string dir;   // the directory whose names it changes, or that holds the file
+  // The directories whose names it changes, or that which holds the file.
+  std::vector<std::string> dirs;
 };
 
 // All that a workload may begin with. Each is possible on a fresh shape.
@@ -27,11 +28,11 @@ struct GeneratedWorkload {
 };
 
 // Every sequence of `length` core operations (1 or 2), with every sync point, or none, after each:
-// fsync, fdatasync and msync of the file, fsync of the directory, the commit interval. Those that
+// fsync, fdatasync and msync of the file, fsync of each directory, the commit interval. Those that
 // the model refuses (nothing is left to rename, say) are left out.
 std::vector<GeneratedWorkload> Systematic(const std::string& shape, unsigned length);
 
-// `count` seeded samples of longer sequences, sync points likewise.
+// `count` seeded samples of longer sequences, sync points likewise; of each shape others.
 std::vector<GeneratedWorkload> Sample(const std::string& shape, unsigned length, uint64_t count,
                                       uint64_t seed);
 

@@ -13,6 +13,8 @@
 namespace mirdax::crash {
 namespace {
 
+constexpr uint64_t kFirstPrivateLine = kPrivateBlockOffset / kLineSize;
+
 // Of one line at one place; the hash of an image is the sum of its lines' by exclusive or.
 uint64_t HashLine(uint64_t number, ImageRegion::Line line) {
   uint64_t words[kLineSize / sizeof(uint64_t)];
@@ -89,10 +91,19 @@ uint64_t ImageRegion::Hash() {
   return hash_;
 }
 
+bool ImageRegion::ChangedOutsidePrivate() const {
+  for (size_t i = levels_.back().first_saved; i < saved_.size(); ++i) {
+    const Saved& saved = saved_[i];
+    const bool is_private =
+        saved.line >= kFirstPrivateLine && saved.line < kFirstPrivateLine + 2 * kLinesPerBlock;
+    if (!is_private && !std::ranges::equal(saved.bytes, LineAt(saved.line))) return true;
+  }
+  return false;
+}
+
 uint64_t ImageRegion::HashWithoutPrivate() {
   uint64_t hash = Hash();
-  constexpr uint64_t kFirst = kPrivateBlockOffset / kLineSize;
-  for (uint64_t line = kFirst; line < kFirst + 2 * kLinesPerBlock; ++line) {
+  for (uint64_t line = kFirstPrivateLine; line < kFirstPrivateLine + 2 * kLinesPerBlock; ++line) {
     hash ^= HashLine(line, LineAt(line));
   }
   return hash;

@@ -53,6 +53,11 @@ class ImageRegion final : public MappedRegion {
   void Begin();  // a level
   void Undo();   // every store since the matching Begin(). REQUIRES: there is a level.
 
+  // Since the level began: whether anything was stored; whether anything outside the private blocks
+  // is another than then. REQUIRES: there is a level.
+  bool stored() const { return saved_.size() != levels_.back().first_saved; }
+  bool ChangedOutsidePrivate() const;
+
   uint64_t Hash();
   // Of everything but the private blocks, whose A/B turn depends on how often they were written.
   uint64_t HashWithoutPrivate();
@@ -65,6 +70,8 @@ class ImageRegion final : public MappedRegion {
   // Of the last event, of any of the regions that are numbered in one order.
   // REQUIRES: StartLog().
   uint64_t sequence() const noexcept { return *events_; }
+  // What is stored meanwhile is in no log. Returns whether it was logged before.
+  bool set_logging(bool logging) { return std::exchange(logging_, logging); }
 
  private:
   struct Saved {

@@ -147,12 +147,11 @@ class Runner {
   void RunSection(std::span<const Operation> operations) {
     std::vector<std::function<void()>> bodies(workload_.clients());
     for (unsigned client = 1; client <= bodies.size(); ++client) {
-      bodies[client - 1] = [this, operations, client] {
-        SetCurrentCase(&workload_, 0, 0);
+      bodies[client - 1] = [this, operations, client, whose = CurrentCase::OfThread()] {
+        const CurrentCase::Helper helper(whose);
         for (const Operation& operation : operations) {
           if (operation.client == client) Do(operation);
         }
-        SetCurrentCase(nullptr, 0, 0);
       };
     }
     interleaver_.Run(std::move(bodies));

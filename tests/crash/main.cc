@@ -45,9 +45,14 @@ struct Arguments {
   std::optional<uint64_t> schedule;
   uint64_t shared_at_least = 0;
   uint64_t most_failures = 20;
+  double deadline = 30;  // seconds
   bool list = false;
   ExploreOptions explore;
 };
+
+std::chrono::milliseconds Milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+}
 
 // Those with clients, with so many schedules each.
 Status AddFiles(const std::string& name, const Arguments& arguments, std::vector<Task>& tasks) {
@@ -85,8 +90,9 @@ Result<std::vector<Task>> TasksOf(const Arguments& arguments) {
   for (const std::string& name : arguments.run) {
     MIRDAX_TRY(AddFiles(name, arguments, tasks));
   }
+  if (arguments.systematic != 0 || arguments.sample != 0) MIRDAX_TRY(CheckAsked(arguments.shape));
   for (const Shape& shape : Shapes()) {
-    if (arguments.shape != "all" && arguments.shape != shape.name) continue;
+    if (!Asked(arguments.shape, shape)) continue;
     for (auto& each : Generate(arguments, shape.name)) tasks.push_back({std::move(each), {}});
   }
   if (arguments.scenario && MirrorsOf(*arguments.scenario) != 1) {  // they meet one operation
@@ -99,7 +105,7 @@ Result<std::vector<Task>> TasksOf(const Arguments& arguments) {
 class Work {
  public:
   Work(const Arguments& arguments, const std::vector<Task>& tasks)
-      : arguments_(arguments), tasks_(tasks) {}
+      : arguments_(arguments), tasks_(tasks), watch_(Milliseconds(arguments.deadline)) {}
 
   void Run() {
     std::vector<std::thread> threads;
@@ -117,6 +123,7 @@ class Work {
   };
 
   void Loop() {
+    const HangWatch::Watched watched(watch_);
     Pools pools;
     ExploreStats stats;
     for (;;) {
@@ -139,6 +146,8 @@ class Work {
     const auto report = [&](const Failure& failure, std::span<const std::byte> image) {
       Report(failure, task.file, image);
     };
+    const CurrentCase current([&](const CurrentImage* image) { SayWhatDied(task, image); },
+                              CurrentCase::Deadline::kForEachImage);
     const Shape& shape = *FindShape(workload.shape);
     if (!arguments_.scenario) {
       std::unique_ptr<ShapedPool>& pool = pools.alone[workload.shape];
@@ -153,6 +162,30 @@ class Work {
     }
     SetExplorer explorer(*set, *arguments_.scenario, distinct_, stats, report);
     return !explorer.Explore(workload, options);
+  }
+
+  // Takes no lock: others go on while the process ends.
+  void SayWhatDied(const Task& task, const CurrentImage* image) const {
+    const std::string text = PrintWorkload(task.generated.workload);
+    Failure failure{.workload = task.generated.workload, .moment = {}, .reason = {}};
+    if (image != nullptr) {
+      failure.point = image->point;
+      failure.subset = image->subset;
+      failure.copy = image->copy;
+      failure.depth = image->depth;
+      fmt::print(stderr, "at copy {}, point {}, subset {} of\n{}", CopyName(image->copy),
+                 image->point, image->subset, text);
+    } else {
+      fmt::print(stderr, "in the run of\n{}", text);
+    }
+    std::string file = task.file.empty() ? "FILE-WITH-THESE-LINES" : task.file;
+    if (!arguments_.save.empty()) {
+      std::filesystem::create_directories(arguments_.save);
+      file = arguments_.save + "/died.txt";
+      std::ofstream(file) << text;
+    }
+    fmt::print(stderr, "repeat: {}\n",
+               RepeatCommand(file, arguments_.explore, failure, arguments_.scenario));
   }
 
   void Report(const Failure& failure, std::string file, std::span<const std::byte> image) {
@@ -183,6 +216,7 @@ class Work {
 
   const Arguments& arguments_;
   const std::vector<Task>& tasks_;
+  HangWatch watch_;
   DistinctImages distinct_;
   std::atomic<size_t> next_{0};
   std::atomic<uint64_t> failures_{0};
@@ -217,8 +251,8 @@ void PrintReport(const Work& work, double seconds) {
   fmt::print("{:.1f} s, {:.0f} images/s; {:.1f} s of CPU, {:.0f} images a CPU second\n", seconds,
              static_cast<double>(all) / seconds, cpu, static_cast<double>(all) / cpu);
   const uint64_t total = stats.record_ns + stats.replay_ns + check.promote_ns + check.recover_ns +
-                         check.fsck_ns + check.mount_ns + check.read_ns + check.judge_ns +
-                         check.unmount_ns + stats.set_ns;
+                         check.again_ns + check.fsck_ns + check.mount_ns + check.read_ns +
+                         check.judge_ns + check.unmount_ns + stats.set_ns;
   const auto share = [&](std::string_view what, uint64_t ns) {
     fmt::print("  {:<22} {:5.1f} %\n", what,
                100.0 * static_cast<double>(ns) / static_cast<double>(std::max<uint64_t>(total, 1)));
@@ -227,6 +261,7 @@ void PrintReport(const Work& work, double seconds) {
   share("log replay, images", stats.replay_ns);
   share("promotion", check.promote_ns);
   share("recovery", check.recover_ns);
+  share("recovery again", check.again_ns);
   share("fsck", check.fsck_ns);
   share("mount", check.mount_ns);
   share("reading everything", check.read_ns);
@@ -249,7 +284,7 @@ int Main(const Arguments& arguments) {
     for (const Task& task : *tasks) fmt::print("{}\n", PrintWorkload(task.generated.workload));
     return 0;
   }
-  ReportCaseOnAbort();
+  CurrentCase::ReportOnAbort();
   const auto begun = std::chrono::steady_clock::now();
   Work work(arguments, *tasks);
   work.Run();
@@ -324,6 +359,9 @@ int main(int argc, char** argv) {
                  "only this copy of a set: a mirror's number, primary, or all (at once)");
   app.add_option("--save", arguments.save, "folder for workloads and images that fail");
   app.add_option("--jobs", arguments.jobs, "threads (1)")->check(CLI::Range(1, 64));
+  app.add_option(
+      "--deadline", arguments.deadline,
+      "seconds for one run or image, or it hangs: the process ends, and says which (30)");
   app.add_option("--failures", arguments.most_failures, "stop after so many (20)");
   app.add_flag("--list", arguments.list, "only print the workloads");
   CLI11_PARSE(app, argc, argv);

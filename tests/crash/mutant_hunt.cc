@@ -72,7 +72,8 @@ Result<HuntingGround> HuntingGround::Make(const std::string& folder) {
   const auto add = [](std::vector<GeneratedWorkload> from, std::vector<Workload>& to) {
     for (GeneratedWorkload& each : from) to.push_back(std::move(each.workload));
   };
-  for (const Shape& shape : Shapes()) add(Systematic(shape.name, 1), ground.generated);
+  for (const Shape& shape : Shapes())
+    if (shape.has_names) add(Systematic(shape.name, 1), ground.generated);
   const std::string& plain = Shapes().front().name;
   add(Systematic(plain, 2), ground.generated);
   add(ClientPairs(plain, 1, 1), ground.clients);
@@ -141,12 +142,15 @@ std::optional<Sighting> MutantHunt::WithMirrors(Scenario likely) {
 }
 
 std::optional<Sighting> MutantHunt::WithFaults(std::string_view rule) {
+  std::vector<FaultKind> kinds(std::begin(kFaultKinds), std::end(kFaultKinds));
+  if (rule == "F5") std::ranges::reverse(kinds);  // those of mirrors first
   const auto try_all = [&](const Workload& workload) -> std::optional<Sighting> {
     HuntingGround::Pools& pools = ground_.pools.at(workload.shape);
     FaultRun run =
         rule == "F5" ? FaultRun(*pools.with_two, stats_, true) : FaultRun(*pools.alone, stats_);
-    for (const FaultKind kind : kFaultKinds) {
+    for (const FaultKind kind : kinds) {
       if ((rule == "F6") != (kind == FaultKind::kPoison)) continue;
+      if (kind == FaultKind::kMirrorPoison) continue;  // a medium that stays bad takes no fill
       const auto chances = run.CountChances(workload, kind);
       for (const bool lasting : {false, true}) {
         for (uint64_t at = 1; chances && at <= chances->back(); ++at) {

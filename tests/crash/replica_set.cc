@@ -4,9 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
-
-#include "tests/crash/faults.h"
 
 namespace mirdax::crash {
 namespace {
@@ -17,8 +16,8 @@ std::string AddressOf(size_t mirror) { return fmt::format("mirror-{}:1", mirror)
 
 class ReplicaSet::Mirror final : public sim::SimTap {
  public:
-  Mirror(ImageRegion& region, sim::SimNode& node, ApplyMoment apply)
-      : region_(region), node_(node), apply_(apply) {
+  Mirror(ImageRegion& region, sim::SimNode& node, ApplyMoment apply, Faults* const& faults)
+      : region_(region), node_(node), apply_(apply), faults_(faults) {
     node_.set_tap(this);
   }
   Mirror(const Mirror&) = delete;
@@ -40,20 +39,29 @@ class ReplicaSet::Mirror final : public sim::SimTap {
     node_.StopServing();
     copy_.reset();
   }
-  // What fails here, the copy says to its primary.
-  void Apply() {
-    if (copy_ != nullptr) static_cast<void>(copy_->Apply());
+  // As the daemon does. What fails here, the copy says to its primary.
+  Status Apply() {
+    if (copy_ == nullptr) return {};
+    const Faults::Mirror work(faults_);
+    try {
+      return copy_->Apply();
+    } catch (const std::bad_alloc&) {  // not now
+      return Fail(ErrorCode::kNoMemory);
+    }
   }
-  Status ApplyAll() { return copy_ == nullptr ? Status() : copy_->Apply(); }
 
   void Posted(uint64_t offset, std::span<const std::byte> bytes) override {
     region_.Write(offset, bytes);
     posts_.push_back(region_.log_size());
-    if (apply_ == ApplyMoment::kAtEachWrite) Apply();
+    if (apply_ == ApplyMoment::kAtEachWrite) static_cast<void>(Apply());
   }
   void Sent() override {
     posts_.push_back(region_.log_size());
-    if (apply_ == ApplyMoment::kAtEachWrite) Apply();
+    if (apply_ == ApplyMoment::kAtEachWrite) static_cast<void>(Apply());
+  }
+  void Run(const std::function<void()>& daemon) override {
+    const Faults::Mirror work(faults_);
+    daemon();
   }
   void Placing(uint64_t offset, std::span<const std::byte> bytes) override {
     if (!std::equal(bytes.begin(), bytes.end(), region_.At(offset, bytes.size())))
@@ -67,6 +75,7 @@ class ReplicaSet::Mirror final : public sim::SimTap {
   ImageRegion& region_;
   sim::SimNode& node_;
   const ApplyMoment apply_;
+  Faults* const& faults_;  // the set's
   std::unique_ptr<ImagePool> pool_;
   std::unique_ptr<PrivateStore> store_;
   std::unique_ptr<MirrorCopy> copy_;
@@ -92,7 +101,7 @@ void ReplicaSet::Replication::Apply(bool space_waits) {
   const Faults::Aside aside;  // not the primary
   for (const auto& mirror : set_.mirrors_) {
     const bool lazy = set_.options_.last_is_lazy && mirror == set_.mirrors_.back();
-    if (!mirror->node().frozen() && (space_waits || !lazy)) mirror->Apply();
+    if (!mirror->node().frozen() && (space_waits || !lazy)) static_cast<void>(mirror->Apply());
   }
 }
 
@@ -102,7 +111,7 @@ void ReplicaSet::Replication::Rejoin() {
 }
 
 std::string ReplicaSet::Replication::WhyOut(size_t mirror) const {
-  const MirrorStatus status = primary_->mirrors()[mirror - from_];
+  const MirrorStatus status = StatusOf(mirror);
   return status.state == "in-sync" ? "" : fmt::format("{}: {}", status.state, status.reason);
 }
 
@@ -113,9 +122,9 @@ ReplicaSet::ReplicaSet(const std::vector<std::unique_ptr<ImageRegion>>& regions,
       network_(clock_, random_, {options.seed, options.inline_limit, 10'000}) {
   for (size_t i = 0; i < regions.size(); ++i) {
     const bool lazy = options.last_is_lazy && i + 1 == regions.size();
-    mirrors_.push_back(
-        std::make_unique<Mirror>(*regions[i], network_.AddNode(AddressOf(i)),
-                                 lazy ? ApplyMoment::kWhenSpaceWaits : options.apply));
+    mirrors_.push_back(std::make_unique<Mirror>(*regions[i], network_.AddNode(AddressOf(i)),
+                                                lazy ? ApplyMoment::kWhenSpaceWaits : options.apply,
+                                                faults_));
   }
 }
 
@@ -144,7 +153,7 @@ Result<std::unique_ptr<ReplicaSet::Replication>> ReplicaSet::Connect(MountedImag
 }
 
 Status ReplicaSet::ApplyAll() {
-  for (const auto& mirror : mirrors_) MIRDAX_TRY(mirror->ApplyAll());
+  for (const auto& mirror : mirrors_) MIRDAX_TRY(mirror->Apply());
   return {};
 }
 

@@ -11,6 +11,7 @@
 #include "replicator/mirror_copy.h"
 #include "replicator/primary_replication.h"
 #include "replicator/sim/sim_network.h"
+#include "tests/crash/faults.h"
 #include "tests/crash/image_region.h"
 #include "tests/crash/mounted_image.h"
 
@@ -47,6 +48,9 @@ class ReplicaSet {
   using DialerSeam = std::function<std::unique_ptr<MirrorDialer>(std::unique_ptr<MirrorDialer>)>;
   void set_dialer_seam(DialerSeam seam) { dialer_seam_ = std::move(seam); }
 
+  // Strike in the mirrors' daemons too. Null: none do. REQUIRES: outlive the object.
+  void set_faults(Faults* faults) { faults_ = faults; }
+
   // Called between the slices of a fill, when others may commit.
   void set_between_slices(std::function<void()> call) { between_slices_ = std::move(call); }
 
@@ -74,6 +78,7 @@ class ReplicaSet {
   sim::SimClock clock_;
   SeededRandom random_;
   sim::SimNetwork network_;
+  Faults* faults_ = nullptr;
   std::vector<std::unique_ptr<Mirror>> mirrors_;
   DialerSeam dialer_seam_;
   std::function<void()> between_slices_;
@@ -95,6 +100,7 @@ class ReplicaSet::Replication final : public ReplicationSink {
     return primary_->DropLaggards(lsn, stuck);
   }
 
+  MirrorStatus StatusOf(size_t mirror) const { return primary_->mirrors()[mirror - from_]; }
   // Empty while the mirror is in sync; else what became of it.
   std::string WhyOut(size_t mirror) const;
   // What the thread does that looks after lost mirrors.

@@ -84,7 +84,7 @@ std::optional<Failure> SetCuts::ExplorePoint(Run& run, uint64_t point) {
   for (Copy& copy : run.copies) copy.ReplayTo(at.sequence);
   const uint64_t seed = run.options.seed * 1000003 + point;
   ++stats_.set_cuts;
-  SetCurrentCase(&run.workload, point, seed);
+  CurrentCase::SetImage(point, seed, {});
   for (size_t i = 0; i < run.copies.size(); ++i) {
     run.copies[i].log.region.Begin();
     run.copies[i].Land((seed << 8) + i);
@@ -127,7 +127,7 @@ std::optional<Failure> SetCuts::Explore(const Workload& workload,
     if (chosen) failure = ExplorePoint(run, point);
   }
   for (Copy& copy : run.copies) copy.log.region.Undo();
-  SetCurrentCase(nullptr, 0, 0);
+  CurrentCase::LeaveImages();
   stats_.check.images += stats.images;
   stats_.set_ns += Now() - begun;
   return failure;

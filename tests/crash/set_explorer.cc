@@ -33,7 +33,6 @@ Result<std::unique_ptr<ReplicationSink>> SetExplorer::ConnectAlone(MountedImage&
 std::optional<Failure> SetExplorer::Explore(const Workload& workload,
                                             const ExploreOptions& options) {
   ++stats_.workloads;
-  SetCurrentCase(&workload, 0, 0);
   return workload.clients() == 0 ? ExploreOne(workload, options)
                                  : ExploreClients(workload, options);
 }
@@ -58,6 +57,7 @@ std::optional<Failure> SetExplorer::ExploreAll(const Workload& workload, const W
   };
   const auto wanted = [&](uint64_t each) {
     copy = each;
+    CurrentCase::SetCopy(each);
     return !failure && (!options.copy || *options.copy == each);
   };
   if (options.images_per_workload != 0)

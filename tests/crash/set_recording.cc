@@ -8,6 +8,7 @@
 #include "fs/pmem/private_store.h"
 #include "replicator/epochs.h"
 #include "tests/crash/durable_private.h"
+#include "tests/crash/seeds.h"
 #include "tools/ctl/promote.h"
 
 namespace mirdax::crash {
@@ -39,7 +40,7 @@ bool Unmounts(const Workload& workload) {
 }
 
 std::mt19937_64 RandomOf(const Workload& workload, uint64_t seed) {
-  return std::mt19937_64(std::hash<std::string>{}(PrintWorkload(workload)) ^ seed);
+  return std::mt19937_64(SeedOf(seed, PrintWorkload(workload)));
 }
 
 ReplicaOptions MakeReplicas(std::mt19937_64& random, Scenario scenario, uint64_t seed) {

@@ -32,6 +32,15 @@ Shape Plain() {
   return {.name = "plain", .what = "nothing is scarce", .build = Names(), .prelude = {}};
 }
 
+// For workloads that were written elsewhere, and make what they need.
+Shape Empty() {
+  return {.name = "empty",
+          .what = "just made: nothing is in it",
+          .build = {},
+          .prelude = {},
+          .has_names = false};
+}
+
 Shape Synced() {
   return {.name = "synced",
           .what = "mounted with -o sync",
@@ -239,8 +248,8 @@ Status BuildOn(ImageRegion& region, const Shape& shape, State& state) {
 }  // namespace
 
 const std::vector<Shape>& Shapes() {
-  static const std::vector<Shape> shapes = {Plain(),     Synced(),  Journal(), Full(),
-                                            Directory(), Extents(), Merge(),   Quarantine()};
+  static const std::vector<Shape> shapes = {Plain(),   Synced(), Journal(),    Full(), Directory(),
+                                            Extents(), Merge(),  Quarantine(), Empty()};
   return shapes;
 }
 

@@ -17,7 +17,8 @@
 
 namespace mirdax::crash {
 
-// Made by real operations only. All shapes have these names, so that a workload runs on any:
+// Made by real operations only. All shapes but `empty` have these names, so that a workload runs on
+// any:
 //
 //     A/          f: 9000 bytes, attribute user.a   d/: empty   l: symbolic link
 //     B/          g: 100 bytes                      e/: empty
@@ -29,6 +30,8 @@ struct Shape {
   std::vector<Operation> prelude;  // done after each mount, before the workload; ends durable
   uint64_t inode_count = 64;
   bool sync_always = false;  // mounted with -o sync
+  // Without them no generated workload runs on it, only files that say so.
+  bool has_names = true;
   // A file takes all other blocks that data may have, other files all inodes.
   std::optional<uint64_t> blocks_left = {};
   std::optional<uint64_t> inodes_left = {};

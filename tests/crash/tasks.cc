@@ -7,8 +7,6 @@
 #include <sstream>
 #include <utility>
 
-#include "tests/crash/shapes.h"
-
 namespace mirdax::crash {
 namespace {
 
@@ -44,6 +42,18 @@ Status ReadTasks(const std::string& name, std::vector<Task>& tasks) {
     tasks.push_back(std::move(task));
   }
   return {};
+}
+
+bool Asked(std::string_view asked, const Shape& shape) {
+  return shape.has_names && (asked == "all" || asked == shape.name);
+}
+
+Status CheckAsked(std::string_view asked) {
+  const auto fits = [asked](const Shape& shape) { return Asked(asked, shape); };
+  if (std::ranges::any_of(Shapes(), fits)) return {};
+  if (FindShape(asked) != nullptr)
+    return Fail(ErrorCode::kInvalid, "no workloads are generated for shape '{}': use --run", asked);
+  return Fail(ErrorCode::kInvalid, "no shape '{}'", asked);
 }
 
 }  // namespace mirdax::crash

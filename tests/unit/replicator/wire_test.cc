@@ -99,6 +99,12 @@ TEST(ControlWire, ARefusalKeepsItsCodeAndLosesControlCharacters) {
   EXPECT_EQ(ErrorOf(*refusal).message, "a?[31mb");
 }
 
+TEST(ControlWire, ARefusalWithoutAWordSaysThatThereWasNoMemory) {
+  const Error error = ErrorOfRefusal({});
+  EXPECT_EQ(error.code, ErrorCode::kPeerLost);
+  EXPECT_NE(error.message.find("no memory"), std::string::npos);
+}
+
 TEST(ControlWire, WhatAMirrorSaysOfItselfLosesControlCharacters) {
   CopyInfo info;
   info.role = Role::kMirror;
