@@ -72,8 +72,7 @@ namespace mirdax {
   X(PoisonCommitted, "F6", "what was read in place of refused metadata is committed")     \
   X(FailedFillFinal, "F5", "a mirror whose fill failed is not tried again")               \
   X(LostMessageDurable, "F5", "a mirror without memory for a message says it is durable") \
-  X(LostApplyCounts, "F5", "a mirror's apply that found no memory counts as done")        \
-  X(LostApplyFinal, "F5", "a mirror whose apply found no memory takes nothing any more")
+  X(LostApplyCounts, "F5", "a mirror's apply that found no memory counts as done")
 
 // Those of replication, which show in crash images of sets: X(Name, "rule", the scenario of
 // tests/crash/set_recording.h that is most likely to show it, "what is broken").

@@ -19,8 +19,8 @@ void Say(const CurrentImage* image) {
   if (image == nullptr)
     fmt::print(stderr, "in the run of my workload\n");
   else
-    fmt::print(stderr, "mirror {} point {} subset {} of my workload\n", image->mirror, image->point,
-               image->subset);
+    fmt::print(stderr, "copy {} point {} subset {} of my workload\n", CopyName(image->copy),
+               image->point, image->subset);
 }
 
 [[noreturn]] void Hang() {
