@@ -71,7 +71,7 @@ TEST_F(CurrentCaseDeathTest, AnImageThatHangsIsSaidWithPointAndSubset) {
   EXPECT_EXIT(
       Watched(milliseconds(2000), [=] { ExploreUntilDrain(drains - 1); }),
       testing::KilledBySignal(SIGABRT),
-      "no end after 2 s.*dies of signal.*mirror 0 point [0-9]+ subset [0-9]+ of my workload");
+      "no end after 2 s.*dies of signal.*copy primary point [0-9]+ subset [0-9]+ of my workload");
 }
 
 TEST_F(CurrentCaseDeathTest, AHelpersDeathIsThatOfTheCase) {
