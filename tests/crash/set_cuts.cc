@@ -34,8 +34,8 @@ std::vector<Instant> InstantsOf(const std::vector<CopyLog>& copies) {
     for (const CrashPoint& point : copy.points) instants.push_back({point.sequence, {}});
   }
   std::ranges::sort(instants, {}, &Instant::sequence);
-  const auto same = std::ranges::unique(instants, {}, &Instant::sequence);
-  instants.erase(same.begin(), same.end());
+  const auto same = [](const Instant& a, const Instant& b) { return a.sequence == b.sequence; };
+  instants.erase(std::unique(instants.begin(), instants.end(), same), instants.end());
   const std::vector<CrashPoint>& points = copies.front().points;
   size_t next = 0;
   for (Instant& instant : instants) {
