@@ -79,6 +79,7 @@ Result<Event> NextEvent(fid_eq* eq, Clock& clock, Deadline deadline) {
   constexpr size_t kHead = sizeof(fi_eq_cm_entry);
   alignas(fi_eq_cm_entry) std::array<std::byte, kHead + 256> buffer{};
   Event event;
+  event.data.reserve(buffer.size() - kHead);  // a request that was read must not be lost
   for (;;) {
     const int left = MillisecondsLeft(clock, deadline);
     const ssize_t count =
@@ -156,6 +157,7 @@ Result<std::unique_ptr<Endpoint>> Endpoint::Open(fi_info* connection) {
   if ((error = fi_endpoint(domain, info, &ep, nullptr)) != 0)
     return Fail(FabricError(error, "fi_endpoint"));
   self->ep_.reset(ep);
+  connection->handle = nullptr;  // the endpoint has it
   if ((error = fi_ep_bind(ep, &eq->fid, 0)) != 0 ||
       (error = fi_ep_bind(ep, &cq->fid, FI_TRANSMIT | FI_RECV)) != 0 ||
       (error = fi_enable(ep)) != 0)

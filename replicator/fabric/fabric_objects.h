@@ -85,7 +85,8 @@ class Buffer {
 // peers share nothing (invariant 22).
 class Endpoint {
  public:
-  // `connection`: what fi_getinfo or a connection request gave.
+  // `connection`: what fi_getinfo or a connection request gave; it loses its handle to the
+  // endpoint.
   static Result<std::unique_ptr<Endpoint>> Open(fi_info* connection);
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;

@@ -30,6 +30,21 @@ constexpr uintptr_t kSendTag = 0x200;
 // NOLINTNEXTLINE(performance-no-int-to-ptr): a tag that comes back, never followed
 void* Context(uintptr_t tag) { return reinterpret_cast<void*>(tag); }
 
+// Somebody who asks for a connection: told no, unless an endpoint takes the request over.
+class Request {
+ public:
+  Request(fid_pep* listener, const fi_info& info) : listener_(listener), info_(info) {}
+  ~Request() {
+    if (info_.handle != nullptr) fi_reject(listener_, info_.handle, nullptr, 0);
+  }
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
+
+ private:
+  fid_pep* const listener_;
+  const fi_info& info_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<DataTarget>> FabricTargetFactory::Listen(
@@ -143,13 +158,12 @@ Status FabricTarget::Accept() {
     if (!event) return Fail(std::move(event).error());
     if (event->type != FI_CONNREQ) continue;
     const Info connection = std::move(event->info);
+    const Request request(listener_.get(), *connection);
     // The provider may pad what it hands over.
     if (event->data.size() < description_.cookie.size() ||
         CRYPTO_memcmp(event->data.data(), description_.cookie.data(), description_.cookie.size()) !=
-            0) {
-      fi_reject(listener_.get(), connection->handle, nullptr, 0);
+            0)
       continue;
-    }
     MIRDAX_ASSIGN(endpoint_, Endpoint::Open(connection.get()));
     MIRDAX_TRY(Prepare());
     const int error = fi_accept(endpoint_->ep(), nullptr, 0);

@@ -81,6 +81,12 @@ void operator delete(void* memory, std::align_val_t) noexcept { Release(memory);
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { Release(memory); }
 void operator delete(void* memory, const std::nothrow_t&) noexcept { Release(memory); }
 
+// A target that gives up closes its listener, maybe while the provider is reading what a peer has
+// sent to connect: libfabric 1.17's tcp provider forgets that request (376 bytes). What our own
+// code holds of libfabric's is looked after in all other tests of the fabric.
+extern "C" const char* __lsan_default_suppressions();  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __lsan_default_suppressions() { return "leak:libfabric.so"; }
+
 namespace mirdax {
 namespace {
 
