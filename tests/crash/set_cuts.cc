@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
-#include <functional>
 #include <random>
 #include <utility>
 
 #include "tests/crash/current_case.h"
 #include "tests/crash/in_flight.h"
 #include "tests/crash/remount.h"
+#include "tests/crash/seeds.h"
 #include "tests/crash/subsets.h"
 
 namespace mirdax::crash {
@@ -117,7 +117,7 @@ std::optional<Failure> SetCuts::Explore(const Workload& workload,
           .remount = Remount(set_, legal, takeover, stats)};
   for (Copy& copy : run.copies) copy.log.region.Begin();
   // Not the same points of each workload.
-  const uint64_t turn = std::hash<std::string>{}(PrintWorkload(workload));
+  const uint64_t turn = SeedOf(0, PrintWorkload(workload));
   std::optional<Failure> failure;
   for (uint64_t point = 0; point < run.instants.size() && !failure; ++point) {
     if (run.instants[point].moment.begun < options.first_operation) continue;
